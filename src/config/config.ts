@@ -1,0 +1,123 @@
+/**
+ * The configuration after loading: defaults filled in, secrets resolved, durations in
+ * milliseconds and sizes in bytes. What the YAML looks like is in `config/twinwire.example.yaml`.
+ */
+export type Config = {
+  readonly migrations: readonly MigrationConfig[];
+  readonly admin: AdminConfig;
+  readonly store: { readonly path: string };
+  readonly log: { readonly level: "debug" | "info" | "warn" | "error" | "silent" };
+};
+
+export type AdminConfig = {
+  readonly host: string;
+  readonly port: number;
+  /** Required beyond loopback. */
+  readonly token: string | undefined;
+};
+
+export type MigrationConfig = {
+  readonly name: string;
+  readonly listen: ListenConfig;
+  readonly old: EndpointConfig;
+  readonly new: EndpointConfig;
+  readonly auth: AuthConfig;
+  readonly shadow: ShadowConfig;
+  readonly compare: CompareConfig;
+  readonly replication: { readonly managed: boolean };
+  readonly cutover: { readonly maxPauseMs: number };
+};
+
+export type ListenConfig = {
+  readonly protocol: "postgres";
+  readonly host: string;
+  readonly port: number;
+  readonly maxConnections: number;
+  /** PEM texts, read from the files named. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** A client must have logged in after so long. */
+  readonly loginTimeoutMs: number;
+};
+
+/** One connection string of the configuration, taken apart. */
+export type EndpointConfig = {
+  readonly url: DatabaseUrl;
+  /** For Twinwire's own queries (catalogue, verifiers); the data path never uses it. */
+  readonly admin: DatabaseUrl | undefined;
+};
+
+export type DatabaseUrl = {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string | undefined;
+  readonly database: string;
+  readonly tls: TlsOptions;
+};
+
+/** libpq's `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `channel_binding`; files already read as PEM. */
+export type TlsOptions = {
+  readonly mode: "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
+  readonly rootCert: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly channelBinding: "disable" | "prefer" | "require";
+};
+
+export type AuthConfig = {
+  readonly method: "users" | "old" | "trust";
+  readonly users: readonly UserConfig[];
+};
+
+export type UserConfig = {
+  readonly name: string;
+  readonly password: string | undefined;
+  /** `SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>` */
+  readonly verifier: string | undefined;
+};
+
+export type ShadowConfig = {
+  readonly enabled: boolean;
+  /** Share of the transactions to mirror, 0 to 1. */
+  readonly sample: number;
+  readonly writes: "skip" | "apply";
+  readonly timeoutMs: number;
+  readonly queue: {
+    /** Bounds for one session. */
+    readonly exchanges: number;
+    readonly bytes: number;
+    /** Bound for all sessions of the migration together. */
+    readonly totalBytes: number;
+  };
+};
+
+export type CompareConfig = {
+  readonly rules: readonly CompareRuleConfig[];
+  /** Volatile functions that are safe to run on the shadow all the same. */
+  readonly safeFunctions: readonly string[];
+  /** Answers up to this size are kept and compared as a whole, larger ones by digest. */
+  readonly keepBytes: number;
+  readonly samples: { readonly perDivergence: number; readonly reveal: readonly string[] };
+};
+
+export type CompareRuleConfig = {
+  readonly name: string;
+  readonly match: {
+    readonly fingerprint?: string | undefined;
+    readonly table?: string | undefined;
+    readonly column?: string | undefined;
+    readonly type?: string | undefined;
+  };
+  readonly action:
+    | { readonly kind: "ignore" }
+    | {
+        readonly kind: "tolerate";
+        readonly absolute?: number | undefined;
+        readonly relative?: number | undefined;
+      }
+    | {
+        readonly kind: "clean";
+        readonly with: readonly ("trim" | "lower_case" | "collapse_space" | "null_is_empty")[];
+      }
+    | { readonly kind: "sample"; readonly rate: number };
+};

@@ -1,0 +1,15 @@
+/** Where a side is and how to be trusted there. Structurally what the configuration calls a database URL. */
+export type ServerAddress = {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: ServerTls;
+};
+
+/** libpq's meanings of `sslmode` and `channel_binding`; certificates and keys as PEM. */
+export type ServerTls = {
+  readonly mode: "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
+  readonly rootCert: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly channelBinding: "disable" | "prefer" | "require";
+};
