@@ -26,7 +26,7 @@ const salt = Buffer.from("W22ZaJ0SNY7soEsUEjb6gQ==", "base64");
 const certificateHash = Buffer.alloc(32, 7);
 
 // RFC 7677 section 3, except that its client names the user.
-t.test("the example of RFC 7677 comes out to the letter", async (t) => {
+void t.test("the example of RFC 7677 comes out to the letter", async (test) => {
   const keys = await deriveScramKeys("pencil", salt, 4096);
   const bare = "n=user,r=rOprNGfwEbeRWgbNEkqO";
   const start = { ...startScram("rOprNGfwEbeRWgbNEkqO", { kind: "none" }), bare };
@@ -35,12 +35,12 @@ t.test("the example of RFC 7677 comes out to the letter", async (t) => {
   const challenge = readServerFirst(start, serverFirst);
   if (challenge.kind !== "challenge") throw new Error(challenge.reason);
   const answer = answerScram(challenge, keys);
-  t.equal(
+  test.equal(
     answer.message,
     "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
   );
   const final = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
-  t.equal(checkServerFinal(answer.serverSignature, final).kind, "ok");
+  test.equal(checkServerFinal(answer.serverSignature, final).kind, "ok");
 
   const first = readClientFirst(`n,,${bare}`, {
     mechanism: "SCRAM-SHA-256",
@@ -49,20 +49,20 @@ t.test("the example of RFC 7677 comes out to the letter", async (t) => {
   if (first.kind !== "first") throw new Error(first.message);
   const verifier = scramVerifierOf(keys, salt, 4096);
   const sent = challengeClient(first, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", verifier);
-  t.equal(sent.message, serverFirst);
+  test.equal(sent.message, serverFirst);
   const read = readClientFinal(answer.message, sent);
   if (read.kind !== "final") throw new Error(read.message);
   const proof = checkClientProof(read, verifier);
   if (proof.kind !== "proven") throw new Error("the right password was refused");
-  t.equal(proof.serverFinal, final);
-  t.same(
+  test.equal(proof.serverFinal, final);
+  test.same(
     Buffer.from(proof.clientKey),
     Buffer.from(keys.clientKey),
     "the client's own key is recovered",
   );
 });
 
-t.test("a verifier is read back as it was written, and nothing else is one", async (t) => {
+void t.test("a verifier is read back as it was written, and nothing else is one", async (test) => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 2 ** 31 - 1 }),
@@ -89,30 +89,33 @@ t.test("a verifier is read back as it was written, and nothing else is one", asy
     `SCRAM-SHA-256$99999999999:AAAA$${key}:${key}`,
     ` SCRAM-SHA-256$4096:AAAA$${key}:${key}`,
   ]) {
-    t.equal(parseScramVerifier(text), undefined, text);
+    test.equal(parseScramVerifier(text), undefined, text);
   }
 });
 
-t.test("SASLprep changes what PostgreSQL changes and leaves the rest as bytes", async (t) => {
-  const rows: readonly [why: string, password: string, prepared: string][] = [
-    ["ASCII stays", "p\u0007ss word", "p\u0007ss word"],
-    ["a soft hyphen vanishes", "I\u00adXé", "IXé"],
-    ["a no-break space becomes a space", "a\u00a0b", "a b"],
-    ["compatibility forms are resolved", "\u2168", "IX"],
-    ["composed and decomposed are the same", "e\u0301", "\u00e9"],
-    ["nothing left: the bytes count", "\u00ad", "\u00ad"],
-    ["a control character among others", "é\u0007\u2168", "é\u0007\u2168"],
-    ["not assigned in Unicode 3.2", "\u{1f600}\u2168", "\u{1f600}\u2168"],
-    ["right to left only", "\u0627\u0628\u2060", "\u0627\u0628"],
-    ["mixed directions", "\u0627a\u0628\u2060", "\u0627a\u0628\u2060"],
-    ["right to left not up to the end", "\u06271\u2060", "\u06271\u2060"],
-  ];
-  for (const [why, password, prepared] of rows) {
-    t.equal(Buffer.from(saslPrep(password)).toString("utf8"), prepared, why);
-  }
-  const notUtf8 = Uint8Array.of(0xff, 0xe2);
-  t.same(Buffer.from(saslPrep(notUtf8)), Buffer.from(notUtf8), "bytes that are no UTF-8");
-});
+void t.test(
+  "SASLprep changes what PostgreSQL changes and leaves the rest as bytes",
+  async (test) => {
+    const rows: readonly [why: string, password: string, prepared: string][] = [
+      ["ASCII stays", "p\u0007ss word", "p\u0007ss word"],
+      ["a soft hyphen vanishes", "I\u00adXé", "IXé"],
+      ["a no-break space becomes a space", "a\u00a0b", "a b"],
+      ["compatibility forms are resolved", "\u2168", "IX"],
+      ["composed and decomposed are the same", "e\u0301", "\u00e9"],
+      ["nothing left: the bytes count", "\u00ad", "\u00ad"],
+      ["a control character among others", "é\u0007\u2168", "é\u0007\u2168"],
+      ["not assigned in Unicode 3.2", "\u{1f600}\u2168", "\u{1f600}\u2168"],
+      ["right to left only", "\u0627\u0628\u2060", "\u0627\u0628"],
+      ["mixed directions", "\u0627a\u0628\u2060", "\u0627a\u0628\u2060"],
+      ["right to left not up to the end", "\u06271\u2060", "\u06271\u2060"],
+    ];
+    for (const [why, password, prepared] of rows) {
+      test.equal(Buffer.from(saslPrep(password)).toString("utf8"), prepared, why);
+    }
+    const notUtf8 = Uint8Array.of(0xff, 0xe2);
+    test.same(Buffer.from(saslPrep(notUtf8)), Buffer.from(notUtf8), "bytes that are no UTF-8");
+  },
+);
 
 const bindings: readonly [why: string, binding: ScramBinding, mechanism: string, tls: boolean][] = [
   ["without TLS", { kind: "none" }, "SCRAM-SHA-256", false],
@@ -121,7 +124,7 @@ const bindings: readonly [why: string, binding: ScramBinding, mechanism: string,
   ["bound", { kind: "tls-server-end-point", certificateHash }, "SCRAM-SHA-256-PLUS", true],
 ];
 
-t.test("both ends of ours agree, and on the right password only", async (t) => {
+void t.test("both ends of ours agree, and on the right password only", async (test) => {
   const keys = await deriveScramKeys("secret", salt, 1);
   const other = await deriveScramKeys("Secret", salt, 1);
   const verifier = scramVerifierOf(keys, salt, 1);
@@ -141,20 +144,20 @@ t.test("both ends of ours agree, and on the right password only", async (t) => {
       const final = readClientFinal(answer.message, sent);
       if (final.kind !== "final") throw new Error(final.message);
       const proof = checkClientProof(final, verifier);
-      t.equal(
+      test.equal(
         proof.kind,
         password === "right" ? "proven" : "wrong",
         `${why}, ${password} password`,
       );
       if (proof.kind === "proven") {
-        t.equal(checkServerFinal(answer.serverSignature, proof.serverFinal).kind, "ok", why);
-        t.equal(checkServerFinal(answer.serverSignature, "v=AAAA").kind, "invalid");
+        test.equal(checkServerFinal(answer.serverSignature, proof.serverFinal).kind, "ok", why);
+        test.equal(checkServerFinal(answer.serverSignature, "v=AAAA").kind, "invalid");
       }
     }
   }
 });
 
-t.test("a client-first-message that is wrong gets PostgreSQL's error", async (t) => {
+void t.test("a client-first-message that is wrong gets PostgreSQL's error", async (test) => {
   const plain = { mechanism: "SCRAM-SHA-256", certificateHash: undefined };
   const tls = { mechanism: "SCRAM-SHA-256", certificateHash };
   const plus = { mechanism: "SCRAM-SHA-256-PLUS", certificateHash };
@@ -180,13 +183,13 @@ t.test("a client-first-message that is wrong gets PostgreSQL's error", async (t)
     ["y,,n=,r=abc", tls, "28000", "SCRAM channel binding negotiation error"],
   ] as const) {
     const read = readClientFirst(message, offer);
-    if (read.kind === "first") t.fail(`accepted ${message}`);
-    else t.same([read.sqlstate, read.message], [sqlstate, text], JSON.stringify(message));
+    if (read.kind === "first") test.fail(`accepted ${message}`);
+    else test.same([read.sqlstate, read.message], [sqlstate, text], JSON.stringify(message));
   }
-  t.equal(readClientFirst("n,,n=x,r=abc,x=1,y=", plain).kind, "first", "extensions are ignored");
+  test.equal(readClientFirst("n,,n=x,r=abc,x=1,y=", plain).kind, "first", "extensions are ignored");
 });
 
-t.test("a client-final-message that is wrong gets PostgreSQL's error", async (t) => {
+void t.test("a client-final-message that is wrong gets PostgreSQL's error", async (test) => {
   const proof = Buffer.alloc(32).toString("base64");
   const first = (plus: boolean): ScramClientFirst =>
     readClientFirst(plus ? "p=tls-server-end-point,,n=,r=abc" : "n,,n=,r=abc", {
@@ -211,12 +214,12 @@ t.test("a client-final-message that is wrong gets PostgreSQL's error", async (t)
     [`c=cD10bHM=,r=abcdef,p=${proof}`, plus, "28000", "SCRAM channel binding check failed"],
   ] as const) {
     const read = readClientFinal(message, sent);
-    if (read.kind === "final") t.fail(`accepted ${message}`);
-    else t.same([read.sqlstate, read.message], [sqlstate, text], JSON.stringify(message));
+    if (read.kind === "final") test.fail(`accepted ${message}`);
+    else test.same([read.sqlstate, read.message], [sqlstate, text], JSON.stringify(message));
   }
 });
 
-t.test("a server that breaks the exchange is refused by the client", async (t) => {
+void t.test("a server that breaks the exchange is refused by the client", async (test) => {
   const start = startScram("abc", { kind: "none" });
   for (const [why, message] of [
     ["no answer to our nonce", "r=xyz,s=AAAA,i=4096"],
@@ -228,13 +231,13 @@ t.test("a server that breaks the exchange is refused by the client", async (t) =
     ["a mandatory extension", "m=x,r=abcdef,s=AAAA,i=4096"],
     ["nothing", ""],
   ] as const) {
-    t.equal(readServerFirst(start, message).kind, "invalid", why);
+    test.equal(readServerFirst(start, message).kind, "invalid", why);
   }
-  t.equal(checkServerFinal(Buffer.alloc(32), "e=invalid-proof").kind, "invalid");
-  t.equal(checkServerFinal(Buffer.alloc(32), "").kind, "invalid");
+  test.equal(checkServerFinal(Buffer.alloc(32), "e=invalid-proof").kind, "invalid");
+  test.equal(checkServerFinal(Buffer.alloc(32), "").kind, "invalid");
 });
 
-t.test("no bytes from the other end make a reader throw", async () => {
+void t.test("no bytes from the other end make a reader throw", async () => {
   const offer = { mechanism: "SCRAM-SHA-256", certificateHash: undefined };
   const first = readClientFirst("n,,n=,r=abc", offer) as ScramClientFirst;
   const sent = challengeClient(first, "def", { salt, iterations: 4096 });
