@@ -5,7 +5,10 @@ export type ServerAddress = {
   readonly tls: ServerTls;
 };
 
-/** libpq's meanings of `sslmode` and `channel_binding`; certificates and keys as PEM. */
+/**
+ * libpq's meanings of `sslmode` and `channel_binding`; certificates and keys as PEM. In verify-full no
+ * root certificate means the authorities that Node.js trusts, libpq's `sslrootcert=system`.
+ */
 export type ServerTls = {
   readonly mode: "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
   readonly rootCert: string | undefined;
