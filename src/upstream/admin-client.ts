@@ -29,7 +29,7 @@ export type AdminTarget = ServerAddress & {
 
 export type AdminLimits = {
   readonly connectTimeoutMs: number;
-  /** Enforced by the server, and a second later here. */
+  /** At least 1; enforced by the server, and a second later here. */
   readonly statementTimeoutMs: number;
 };
 
@@ -55,13 +55,13 @@ export function openAdminClient(
   let current: Promise<Client> | undefined;
   let isClosed = false;
 
+  const forget = (connection: Promise<Client>): void => {
+    if (current === connection) current = undefined;
+  };
   const connected = (): Promise<Client> => {
     if (current !== undefined) return current;
-    const forget = (): void => {
-      if (current === opening) current = undefined;
-    };
-    const opening = connect(target, limits, deps, forget);
-    opening.catch(forget);
+    const opening = connect(target, limits, deps, () => forget(opening));
+    opening.catch(() => forget(opening));
     current = opening;
     return opening;
   };
@@ -69,8 +69,18 @@ export function openAdminClient(
   return {
     query: async (sql, values) => {
       if (isClosed) throw new CodedError("shutting_down", "the admin connection is closed");
-      const client = await connected();
-      return run(client, limits, sql, values);
+      const connection = connected();
+      const client = await connection;
+      try {
+        return await run(client, limits, sql, values);
+      } catch (cause) {
+        const error = queryError(cause);
+        if (endsSession(error)) {
+          forget(connection);
+          client.connection.stream.destroy();
+        }
+        throw error;
+      }
     },
     close: async () => {
       isClosed = true;
@@ -152,8 +162,6 @@ async function run(
     const query = { text, values: values?.slice() ?? [], rowMode: "array" as const };
     const result: QueryArrayResult<(string | null)[]> = await client.query(query);
     return result.rows;
-  } catch (error) {
-    throw queryError(error);
   } finally {
     clearTimeout(hung);
   }
@@ -161,6 +169,11 @@ async function run(
 
 /** SQLSTATE classes whose messages may repeat data: data exceptions, constraints, errors raised by functions. */
 const CLASSES_WITH_VALUES = ["22", "23", "P0"];
+
+/** The server ends a session with an error of this kind (admin_shutdown, crash_shutdown, …), and the end comes after it. */
+function endsSession(error: CodedError): boolean {
+  return !(error instanceof AdminQueryError) || error.reported.startsWith("57P");
+}
 
 function queryError(error: unknown): CodedError {
   if (error instanceof CodedError) return error;

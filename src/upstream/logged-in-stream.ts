@@ -56,7 +56,11 @@ export class LoggedInStream extends Duplex {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#server.socket.end(done);
+    // Terminate has been written: there is nothing to wait for, least of all from a server that hangs.
+    this.#server.socket.end(() => {
+      done();
+      this.destroy();
+    });
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

@@ -1,0 +1,92 @@
+import { randomBytes } from "node:crypto";
+import t from "tap";
+import type { Test } from "tap";
+import { openAdminClient } from "../../src/upstream/admin-client.ts";
+import type { AdminClient } from "../../src/upstream/admin-client.ts";
+import { readCatalogue, readScramVerifiers } from "../../src/upstream/catalogue.ts";
+import { parseScramVerifier } from "../../src/wire/postgres/scram.ts";
+import { at, serverWith } from "./sessions.ts";
+
+const SETUP = `
+  CREATE SCHEMA shop;
+  CREATE TYPE shop.mood AS ENUM ('sad', 'glad');
+  CREATE DOMAIN shop.cents AS bigint;
+  CREATE FUNCTION shop."Charge"(int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT $1';
+  CREATE FUNCTION shop.twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+  CREATE FUNCTION shop.twice(text) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT $1';
+  CREATE FUNCTION shop.half(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT $1 / 2';
+  CREATE ROLE modern LOGIN PASSWORD 'x';
+  CREATE ROLE expired LOGIN PASSWORD 'x' VALID UNTIL '2001-01-01';
+  CREATE ROLE lasting LOGIN PASSWORD 'x' VALID UNTIL 'infinity';
+  CREATE ROLE open_handed LOGIN;
+  CREATE ROLE team PASSWORD 'x';
+  SET password_encryption = md5;
+  CREATE ROLE ancient LOGIN PASSWORD 'x';`;
+
+const servers = await Promise.all(
+  ([14, 16, 18] as const).map((major) => serverWith({ major }, SETUP)),
+);
+
+function client(
+  test: Test,
+  server: (typeof servers)[number],
+  user: string,
+  password: string,
+): AdminClient {
+  const limits = { connectTimeoutMs: 20_000, statementTimeoutMs: 20_000 };
+  const wanted = { ...at(server.port), user, password, database: "postgres" };
+  const admin = openAdminClient(wanted, limits, { random: randomBytes });
+  test.teardown(() => admin.close());
+  return admin;
+}
+
+for (const server of servers) {
+  await t.test(`the catalogue of PostgreSQL ${server.major}`, async (test) => {
+    const admin = client(test, server, "modern", "x");
+    const { serverVersion, volatileFunctions, typeNames } = await readCatalogue(admin);
+    test.equal(Math.floor(serverVersion / 10_000), server.major);
+    for (const name of ["random", "nextval", "clock_timestamp", "pg_sleep", "charge", "twice"]) {
+      test.ok(volatileFunctions.has(name), `${name} is volatile, in one overload at least`);
+    }
+    for (const name of ["lower", "now", "count", "half", "Charge"]) {
+      test.notOk(volatileFunctions.has(name), `${name} is not volatile`);
+    }
+    test.equal(typeNames.get(23), "int4");
+    test.equal(typeNames.get(1007), "_int4");
+    for (const name of ["mood", "_mood", "cents"])
+      test.ok([...typeNames.values()].includes(name), name);
+    for (const [oid, name] of typeNames) test.ok(oid > 0 && name !== "", `${oid} ${name}`);
+  });
+
+  await t.test(
+    `what changed in PostgreSQL ${server.major} is there when it is read again`,
+    async (test) => {
+      const admin = client(test, server, server.superuser, server.password);
+      test.notOk((await readCatalogue(admin)).volatileFunctions.has("brand_new"));
+      await admin.query("CREATE FUNCTION brand_new() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+      test.ok((await readCatalogue(admin)).volatileFunctions.has("brand_new"));
+    },
+  );
+
+  await t.test(
+    `the verifiers of PostgreSQL ${server.major} are those of roles that may log in by SCRAM`,
+    async (test) => {
+      const verifiers = await readScramVerifiers(
+        client(test, server, server.superuser, server.password),
+      );
+      test.same([...verifiers.keys()].toSorted(), ["lasting", "modern", "postgres"]);
+      for (const verifier of verifiers.values()) test.ok(parseScramVerifier(verifier));
+    },
+  );
+
+  await t.test(
+    `a user of PostgreSQL ${server.major} without the right to read verifiers hears what to do`,
+    async (test) => {
+      const message = /grant it SELECT there, or configure/;
+      await test.rejects(readScramVerifiers(client(test, server, "modern", "x")), { message });
+      const admin = client(test, server, server.superuser, server.password);
+      await admin.query("GRANT SELECT ON pg_catalog.pg_authid TO modern");
+      test.equal((await readScramVerifiers(client(test, server, "modern", "x"))).size, 3);
+    },
+  );
+}
