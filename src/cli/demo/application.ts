@@ -110,7 +110,14 @@ async function openFor(
   });
   const random = seededRandom(shop);
   const now = (): Date => new Date();
-  const opened = openShop({ shop, timeZone: plan.timeZone, connection, random, now });
+  const opened = openShop({
+    shop,
+    timeZone: plan.timeZone,
+    since: now(),
+    connection,
+    random,
+    now,
+  });
   await opened.open();
   return { shop: opened, close: () => connection.close() };
 }

@@ -22,7 +22,7 @@ export const SHOPS = 6;
 export const CUSTOMERS_PER_SHOP = 200;
 export const PRODUCTS = 240;
 
-/** Everything the load brings was placed before this moment, everything the application adds after it. */
+/** Everything the load brings was placed before this moment. */
 export const OPENING: string = "2025-01-01T00:00:00Z";
 
 /** Statements for one database, in order. `app` must exist. */

@@ -15,6 +15,8 @@ export type ShopBooks = { orders: number; cents: number; cancelled: number };
 export type ShopDeps = {
   readonly shop: number;
   readonly timeZone: string;
+  /** Only orders from here on are in the books. */
+  readonly since: Date;
   readonly connection: ShopConnection;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -124,8 +126,11 @@ async function report({ shop, connection, pick }: Till): Promise<void> {
   if (statement !== undefined) await connection.ask([step(statement, shop)]);
 }
 
-async function audit({ shop, connection, books, timeZone }: Till): Promise<void> {
-  const [booked, zone] = await connection.ask([step(sql.BOOKED, shop), step(sql.SHOW_TIME_ZONE)]);
+async function audit({ shop, connection, books, timeZone, since }: Till): Promise<void> {
+  const [booked, zone] = await connection.ask([
+    step(sql.BOOKED, shop, since.toISOString()),
+    step(sql.SHOW_TIME_ZONE),
+  ]);
   const orders = Number(booked?.[0]?.["orders"]);
   if (orders !== books.orders || centsOf(booked, "total") !== books.cents) {
     throw new Error(`The database holds ${orders} orders, the application placed ${books.orders}.`);

@@ -119,11 +119,11 @@ export const ORDER_PAGE: ShopStatement = {
     FROM order_items i JOIN products p ON p.id = i.product_id WHERE i.order_id = $1::uuid ORDER BY i.line`,
 };
 
-/** $1 shop: what it sold since the application began */
+/** $1 shop, $2 when the application began */
 export const BOOKED: ShopStatement = {
   name: "booked",
   text: `SELECT count(*) AS orders, coalesce(sum(total), 0) AS total FROM orders
-    WHERE shop_id = $1::integer AND placed_at >= '${OPENING}'`,
+    WHERE shop_id = $1::integer AND placed_at >= $2::timestamptz`,
 };
 
 /** Each takes the shop as $1 and reads many rows. */
