@@ -48,10 +48,10 @@ function keysAt(schema: SchemaNode, path: Path): readonly string[] {
 function sentence(issue: z.core.$ZodIssue, value: unknown): string {
   if (issue.code === "custom") return issue.message;
   if (value === undefined) return "is missing";
-  if (issue.code === "too_small") return "must not be empty";
+  if (issue.code === "too_small" && issue.origin === "array") return "must not be empty";
   if (issue.code === "invalid_type") {
-    const expected = issue.expected === "array" ? "a list" : "a mapping";
-    return `expected ${expected}, found ${kindOf(value)}`;
+    if (issue.expected === "array") return `expected a list, found ${kindOf(value)}`;
+    if (issue.expected === "object") return `expected a mapping, found ${kindOf(value)}`;
   }
-  return "is not valid";
+  return issue.message;
 }

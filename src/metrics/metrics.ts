@@ -63,7 +63,7 @@ export function openMetrics(): Metrics {
 
   // Two lines of the same labels would make the whole page unreadable to a scraper.
   const addOnce = (name: MetricName, labels: object, reader: Reader): Unregister => {
-    const line = `${name} ${JSON.stringify(Object.entries(labels).toSorted())}`;
+    const line = `${name} ${JSON.stringify(Object.entries(labels).map(String).toSorted())}`;
     if (taken.has(line)) throw new Error(`the metric ${line} is already shown`);
     taken.add(line);
     const remove = add(name, reader);

@@ -1,0 +1,180 @@
+import type {
+  AdminPorts,
+  AttemptItem,
+  DivergenceItem,
+  FingerprintItem,
+  Guard,
+  MigrationEvent,
+  MigrationPort,
+  MigrationStatus,
+  ShadowStatus,
+  VerbOutcome,
+} from "../../src/admin/ports.ts";
+
+/** A migration of the tests' own: the port that `admin` and the command line are tested against. */
+export type FakeMigration = MigrationPort & {
+  primary: "old" | "new";
+  shadow: ShadowStatus;
+  divergent: DivergenceItem[];
+  guards: Guard[];
+  /** What the next verb does instead of succeeding. */
+  next: VerbOutcome | Error | undefined;
+  /** How the attempt that the next verb begins will end. */
+  ending: Pick<AttemptItem, "state" | "outcome">;
+  emit(event: MigrationEvent): void;
+  watchers(): number;
+};
+
+export function fakePorts(...migrations: FakeMigration[]): AdminPorts & { reasons: string[] } {
+  return {
+    reasons: [],
+    migrations: () => migrations,
+    metrics: async () => "# HELP twinwire_epoch x\n",
+    notReady() {
+      return this.reasons;
+    },
+  };
+}
+
+export function fakeMigration(name: string): FakeMigration {
+  const listeners = new Set<(event: MigrationEvent) => void>();
+  const attempts: AttemptItem[] = [];
+  const migration: FakeMigration = {
+    name,
+    primary: "old",
+    shadow: { enabled: true, sample: 1, state: "on" },
+    divergent: [fakeDivergence("d1"), fakeDivergence("d2")],
+    guards: [guard("target_reachable", true), guard("open_divergences", false)],
+    next: undefined,
+    ending: { state: "succeeded" },
+    status: () => fakeStatus(migration),
+    async switchTo(primary, verb) {
+      const { next } = migration;
+      migration.next = undefined;
+      if (next instanceof Error) throw next;
+      if (next !== undefined) return next;
+      attempts.push(runningAttempt(`a${attempts.length + 1}`, verb));
+      if (migration.ending.state === "succeeded") migration.primary = primary;
+      return { kind: "accepted", attempt: attempts.at(-1) as AttemptItem };
+    },
+    async abort() {
+      return { kind: "conflict", message: "No attempt is running." };
+    },
+    setShadow(change) {
+      const { enabled = migration.shadow.enabled, sample = migration.shadow.sample } = change;
+      migration.shadow = { enabled, sample, state: enabled ? "on" : "off" };
+      return migration.shadow;
+    },
+    divergences: ({ after, limit }) => page(migration.divergent, after, limit),
+    divergence: (id) => migration.divergent.find((item) => item.id === id),
+    fingerprints: ({ after, limit }) => page(FINGERPRINTS, after, limit),
+    readiness: () => ({
+      ready: migration.guards.every(({ ok }) => ok),
+      guards: migration.guards,
+    }),
+    attempts: () => attempts,
+    attempt(id) {
+      const index = attempts.findIndex((item) => item.id === id);
+      const found = attempts[index];
+      // Each look sees one step more, so that following an attempt takes several.
+      if (found?.state === "running") attempts[index] = oneStepOn(found, migration.ending);
+      return found;
+    },
+    report: (format) =>
+      format === "json" ? JSON.stringify({ migration: name }) : `# Report of ${name}\n`,
+    watch(listener, signal) {
+      listeners.add(listener);
+      signal.addEventListener("abort", () => listeners.delete(listener), { once: true });
+    },
+    emit: (event) => listeners.forEach((listener) => listener(event)),
+    watchers: () => listeners.size,
+  };
+  return migration;
+}
+
+export function guard(name: string, ok: boolean): Guard {
+  return { name, ok, value: ok ? "yes" : "3", limit: ok ? "yes" : "0", cure: `Mend ${name}.` };
+}
+
+function fakeStatus(migration: FakeMigration): MigrationStatus {
+  const stream = { state: "unmanaged", position: null, lagBytes: null, lagMs: null };
+  return {
+    name: migration.name,
+    phase: migration.primary === "old" ? "in_sync" : "on_new",
+    route: { primary: migration.primary, shadow: migration.shadow },
+    epoch: 4,
+    sessions: 12,
+    exchanges: {
+      seen: 184_311,
+      mirrored: 121_011,
+      compared: 120_871,
+      skipped: { write: 51_200, after_write: 11_960, queue_full: 140 },
+    },
+    verdicts: { match: 120_431, tolerated: 212, divergent: 228, incomparable: 140 },
+    incomparable: { clock: 121, timeout: 19 },
+    drifted: [],
+    replication: { forward: stream, reverse: stream },
+    canGoBack: { ok: false, reasons: ["Someone else replicates: ask them."] },
+  };
+}
+
+function fakeDivergence(id: string): DivergenceItem {
+  return {
+    id,
+    fingerprint: id === "d1" ? "1f0e5c2a9b7d4438" : "77aa5c2a9b7d4438",
+    statement:
+      "SELECT id, total FROM orders WHERE customer_id = $1 ORDER BY created_at DESC LIMIT $2",
+    reason: id === "d1" ? "error_on_shadow" : "numeric_value",
+    explanation: "A number differs.",
+    ...(id === "d1" ? {} : { column: "total" }),
+    count: 114,
+    firstSeen: "2026-03-01T10:00:00.000Z",
+    lastSeen: "2026-03-01T11:30:00.000Z",
+    samples: [
+      {
+        at: "2026-03-01T11:30:00.000Z",
+        primary: "‹numeric 5 characters #1f00aa37›",
+        shadow: null,
+        row: 0,
+      },
+    ],
+  };
+}
+
+const FINGERPRINTS: FingerprintItem[] = [3, 2, 1].map((rank) => ({
+  fingerprint: `${rank}f0e5c2a9b7d4438`,
+  statement: `SELECT * FROM orders_${rank} WHERE id = $1`,
+  seen: rank * 1000,
+  compared: rank * 900,
+  skipped: { sampled_out: rank * 100 },
+  verdicts: { match: rank * 899, tolerated: 0, divergent: rank, incomparable: 0 },
+  latency: {
+    verdict: "indeterminate",
+    old: { p50Ms: 0.42, p99Ms: 3.1 },
+    new: { p50Ms: 0.39, p99Ms: null },
+  },
+}));
+
+const STEPS = ["preparing", "pausing", "decided", "moving", "resumed"];
+
+function runningAttempt(id: string, verb: string): AttemptItem {
+  return { id, verb, state: "running", startedAt: "2026-03-01T12:00:00.000Z", timeline: [] };
+}
+
+function oneStepOn(attempt: AttemptItem, ending: FakeMigration["ending"]): AttemptItem {
+  const step = STEPS[attempt.timeline.length] ?? "";
+  const atMs = attempt.timeline.length * 10;
+  const timeline = [...attempt.timeline, { step, atMs, tookMs: 9.5, detail: `${step} done` }];
+  const over = timeline.length === STEPS.length;
+  return { ...attempt, timeline, ...(over ? { ...ending, pauseMs: 31.5 } : {}) };
+}
+
+function page<T extends object>(
+  items: readonly T[],
+  after: string | undefined,
+  limit: number,
+): { items: T[]; next: string | null } {
+  const start = after === undefined ? 0 : Number(after);
+  const next = start + limit < items.length ? String(start + limit) : null;
+  return { items: items.slice(start, start + limit), next };
+}
