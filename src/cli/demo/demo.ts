@@ -57,29 +57,46 @@ type Stage = {
   readonly signal: AbortSignal;
 };
 
+/** What ends the things that were started, in the order in which they were. */
+type Closers = (() => Promise<void>)[];
+
 /** Runs the demo. @returns the exit code: 0 when everything it claims was true. */
 export async function demo(options: DemoOptions): Promise<number> {
   const progress = openProgress(process.stdout, Date.now);
   const interruption = listenForInterruption();
-  const closers: (() => Promise<void>)[] = [];
+  const closers: Closers = [];
   try {
     const stage = await setUp(progress, interruption.signal, closers);
-    const facts = await run(stage, options.seconds ?? DEFAULT_SECONDS, closers);
-    progress.print(summaryText(facts));
-    if (!options.exit) await stayUp(stage, closers);
-    return failuresOf(facts).length === 0 ? 0 : 1;
+    const failures = await show(stage, options, closers);
+    return failures === 0 ? 0 : 1;
   } catch (error) {
-    if (interruption.signal.aborted) {
-      progress.failed("interrupted");
-      return INTERRUPTED;
-    }
-    progress.failed(messageOf(error));
-    return 1;
+    if (interruption.signal.aborted) progress.failed("interrupted");
+    else progress.failed(messageOf(error));
+    return interruption.signal.aborted ? INTERRUPTED : 1;
   } finally {
     progress.now("stopping");
-    for (const close of closers.reverse()) await close();
+    for (const close of closers.reverse()) {
+      // What cannot be closed must not keep the rest from being closed.
+      await close().catch((error: unknown) => progress.failed(messageOf(error)));
+    }
     interruption.close();
     progress.close();
+  }
+}
+
+/** @returns how many of the demo's claims did not hold. */
+async function show(stage: Stage, options: DemoOptions, closers: Closers): Promise<number> {
+  const { progress, signal, twinwire } = stage;
+  try {
+    const facts = await run(stage, options.seconds ?? DEFAULT_SECONDS, closers);
+    progress.print(summaryText(facts));
+    const failures = failuresOf(facts).length;
+    if (failures > 0) progress.print(await twinwire.logEnd());
+    if (!options.exit) await stayUp(stage, closers);
+    return failures;
+  } catch (error) {
+    if (!signal.aborted) progress.print(await twinwire.logEnd());
+    throw error;
   }
 }
 
@@ -99,11 +116,7 @@ function listenForInterruption(): { readonly signal: AbortSignal; close(): void 
 }
 
 /** Servers, data, Twinwire. What was started is in `closers`, in order, also when it throws half-way. */
-async function setUp(
-  progress: Progress,
-  signal: AbortSignal,
-  closers: (() => Promise<void>)[],
-): Promise<Stage> {
+async function setUp(progress: Progress, signal: AbortSignal, closers: Closers): Promise<Stage> {
   progress.now("starting PostgreSQL 14 and 16");
   const databases = await startDatabases(randomBytes(9).toString("hex"));
   closers.push(() => databases.stop());
@@ -126,11 +139,7 @@ async function setUp(
   return { databases, loaded, twinwire, admin, connection, fingerprintOf, progress, signal };
 }
 
-async function run(
-  stage: Stage,
-  seconds: number,
-  closers: (() => Promise<void>)[],
-): Promise<DemoFacts> {
+async function run(stage: Stage, seconds: number, closers: Closers): Promise<DemoFacts> {
   const { progress } = stage;
   const application = await openApplication(stage, closers);
   progress.done(`${application.stats().clients} clients of the application are at work`);
@@ -152,10 +161,7 @@ async function run(
   };
 }
 
-async function openApplication(
-  stage: Stage,
-  closers: (() => Promise<void>)[],
-): Promise<Application> {
+async function openApplication(stage: Stage, closers: Closers): Promise<Application> {
   const options: ApplicationOptions = { url: stage.connection, thinkMs: 20, auditorMs: 100 };
   const application = await startApplication(options);
   closers.push(() => application.stop());
@@ -217,7 +223,7 @@ async function settle(stage: Stage, orders: number): Promise<DemoFacts["database
 }
 
 /** The application goes on until somebody has seen enough. */
-async function stayUp(stage: Stage, closers: (() => Promise<void>)[]): Promise<void> {
+async function stayUp(stage: Stage, closers: Closers): Promise<void> {
   const { progress, twinwire, connection, signal } = stage;
   const application = await openApplication(stage, closers);
   const command = `node ${relative(process.cwd(), fileURLToPath(TWINWIRE_MAIN))}`;
