@@ -66,21 +66,28 @@ export function openAdminClient(
     return opening;
   };
 
-  return {
-    query: async (sql, values) => {
-      if (isClosed) throw new CodedError("shutting_down", "the admin connection is closed");
-      const connection = connected();
-      const client = await connection;
-      try {
-        return await run(client, limits, sql, values);
-      } catch (cause) {
-        const error = queryError(cause);
-        if (endsSession(error)) {
-          forget(connection);
-          client.connection.stream.destroy();
-        }
-        throw error;
+  const queryNow: AdminClient["query"] = async (sql, values) => {
+    if (isClosed) throw new CodedError("shutting_down", "the admin connection is closed");
+    const connection = connected();
+    const client = await connection;
+    try {
+      return await run(client, limits, sql, values);
+    } catch (cause) {
+      const error = queryError(cause);
+      if (endsSession(error)) {
+        forget(connection);
+        client.connection.stream.destroy();
       }
+      throw error;
+    }
+  };
+
+  let lastTurn: Promise<unknown> = Promise.resolve();
+  return {
+    query: (sql, values) => {
+      const turn = lastTurn.then(() => queryNow(sql, values));
+      lastTurn = turn.catch(() => {});
+      return turn;
     },
     close: async () => {
       isClosed = true;
