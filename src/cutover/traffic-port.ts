@@ -32,7 +32,7 @@ export type Holder = {
   readonly applicationName: string;
   /** Client's address and port. */
   readonly client: string;
-  readonly reason: "open_transaction" | "running_statement";
+  readonly reason: "open_transaction" | "running_statement" | "shadow_queue";
   readonly forMs: number;
   /** Normalised text of the last statement. */
   readonly statement: string;

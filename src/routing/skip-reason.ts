@@ -20,6 +20,7 @@ export const SKIP_REASONS = {
   too_large: "its request is larger than the shadow queue may hold",
   unparsable: "it is not SQL that the parser knows and does not look like a read",
   rule: "a rule in the configuration excludes it",
+  not_committed: "its transaction was not committed, so there is nothing to repeat on the shadow",
   queue_full: "the shadow was too far behind",
   shadow_down: "the shadow could not be reached",
   resync: "the shadow session was waiting for a transaction boundary to catch up",

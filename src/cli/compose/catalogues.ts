@@ -1,0 +1,93 @@
+import { Backoff } from "../../base/backoff.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { TypeNames } from "../../compare/context.ts";
+import type { Side } from "../../routing/side.ts";
+import type { FunctionCatalogue } from "../../sql/analysis.ts";
+import type { Catalogue } from "../../upstream/catalogue.ts";
+
+/** What is known of both sides' functions and types, read again now and then. */
+export type Catalogues = {
+  readonly functions: FunctionCatalogue;
+  typesOf(side: Side): TypeNames;
+  /** Whether the side answered when it was last asked. */
+  reachable(side: Side): { readonly reachable: boolean; readonly detail: string };
+  /** The first try of both sides is over. */
+  readonly ready: Promise<void>;
+  close(): void;
+};
+
+type CataloguesDeps = {
+  readonly read: (side: Side) => Promise<Catalogue>;
+  readonly log: Logger;
+  readonly random: () => number;
+  /** Functions may have changed: what was worked out from them is out of date. */
+  readonly changed: () => void;
+};
+
+const REFRESH_MS = 60_000;
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 15_000;
+
+type Known = { catalogue: Catalogue | undefined; failure: string | undefined };
+
+export function openCatalogues(deps: CataloguesDeps): Catalogues {
+  const known: Record<Side, Known> = {
+    old: { catalogue: undefined, failure: "not asked yet" },
+    new: { catalogue: undefined, failure: "not asked yet" },
+  };
+  const timers = new Map<Side, NodeJS.Timeout>();
+  let closed = false;
+  const follow = async (side: Side, backoff: Backoff): Promise<void> => {
+    let waitMs = REFRESH_MS;
+    try {
+      const catalogue = await deps.read(side);
+      const before = known[side].catalogue;
+      known[side] = { catalogue, failure: undefined };
+      backoff.reset();
+      if (!sameFunctions(before, catalogue)) deps.changed();
+    } catch (error) {
+      const failure = messageOf(error);
+      if (known[side].failure !== failure) {
+        deps.log.warn({ side, error: failure }, "a side's catalogue could not be read");
+      }
+      known[side].failure = failure;
+      waitMs = backoff.nextMs();
+    }
+    if (closed) return;
+    const timer = setTimeout(() => void follow(side, backoff), waitMs);
+    timer.unref();
+    timers.set(side, timer);
+  };
+  const begin = (side: Side): Promise<void> =>
+    follow(side, new Backoff(FIRST_RETRY_MS, LAST_RETRY_MS, deps.random));
+  return {
+    functions: {
+      // As long as nothing is known of a side every function may be volatile.
+      isVolatile: (name) => {
+        const { old: first, new: second } = known;
+        if (first.catalogue === undefined && second.catalogue === undefined) return true;
+        return [first, second].some((side) => side.catalogue?.volatileFunctions.has(name) === true);
+      },
+    },
+    typesOf: (side) => (oid) => known[side].catalogue?.typeNames.get(oid),
+    reachable: (side) => {
+      const { failure } = known[side];
+      return { reachable: failure === undefined, detail: failure ?? "" };
+    },
+    ready: Promise.all([begin("old"), begin("new")]).then(() => undefined),
+    close: () => {
+      closed = true;
+      for (const timer of timers.values()) clearTimeout(timer);
+    },
+  };
+}
+
+function sameFunctions(before: Catalogue | undefined, after: Catalogue): boolean {
+  if (before === undefined) return false;
+  if (before.volatileFunctions.size !== after.volatileFunctions.size) return false;
+  for (const name of after.volatileFunctions) {
+    if (!before.volatileFunctions.has(name)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,88 @@
+import type { Clock } from "../../base/clock.ts";
+import type { CompareContext } from "../../compare/context.ts";
+import type { Observation } from "../../compare/observation.ts";
+import type { Verdict } from "../../compare/verdict.ts";
+import type { Recorder } from "../../divergence/recorder.ts";
+import type { Digester } from "../../mirror/answer-capture.ts";
+import { AnswerCapture } from "../../mirror/answer-capture.ts";
+import { ApplyOrder } from "../../mirror/apply-order.ts";
+import type { DriftedTables } from "../../mirror/drifted-tables.ts";
+import { judgePair } from "../../mirror/judge.ts";
+import { MemoryBudget } from "../../mirror/memory-budget.ts";
+import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
+import { newMirrorCounters } from "../../mirror/migration-mirror.ts";
+import { ShadowHealth } from "../../mirror/shadow-health.ts";
+import { FactsTable } from "../../mirror/statement-facts.ts";
+import type { Side } from "../../routing/side.ts";
+import { otherSide } from "../../routing/side.ts";
+import type { Statement } from "../../sql/statement.ts";
+import type { Catalogues } from "./catalogues.ts";
+import type { MigrationSettings } from "./migration-settings.ts";
+
+type MirrorParts = {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly settings: MigrationSettings;
+  readonly catalogues: Catalogues;
+  readonly recorder: Recorder;
+  readonly drifted: DriftedTables;
+  readonly primary: () => Side;
+  readonly compare: (primary: Observation, shadow: Observation, context: CompareContext) => Verdict;
+  readonly newDigester: () => Digester;
+  readonly dial: MigrationMirror["dial"];
+  readonly cancel: MigrationMirror["cancel"];
+};
+
+/** Puts together what the sessions of one migration share for mirroring. */
+export function openMirrorParts(parts: MirrorParts): MigrationMirror {
+  const { clock, settings, catalogues, recorder, drifted, primary } = parts;
+  const { shadow } = settings;
+  const counters = newMirrorCounters();
+  const facts = new FactsTable({
+    recorder,
+    catalogue: catalogues.functions,
+    safeFunctions: () => new Set(settings.config().compare.safeFunctions),
+  });
+  const compare = (
+    ofPrimary: Observation,
+    ofShadow: Observation,
+    statements: readonly Statement[],
+  ): Verdict =>
+    parts.compare(ofPrimary, ofShadow, {
+      statements,
+      rules: settings.rules(),
+      primaryTypes: catalogues.typesOf(primary()),
+      shadowTypes: catalogues.typesOf(otherSide(primary())),
+    });
+  const judging = {
+    clock,
+    recorder,
+    facts,
+    counters: counters.verdicts,
+    compare,
+    drifted: drifted.touchedBy,
+    primarySide: primary,
+  };
+  return {
+    clock,
+    health: new ShadowHealth(clock, parts.random),
+    budget: new MemoryBudget(shadow().queue.totalBytes),
+    order: new ApplyOrder(),
+    facts,
+    drifted,
+    counters,
+    policy: () => ({ enabled: shadow().enabled, writes: shadow().writes }),
+    limits: () => ({
+      exchanges: shadow().queue.exchanges,
+      bytes: shadow().queue.bytes,
+      timeoutMs: shadow().timeoutMs,
+    }),
+    draw: () => shadow().sample >= 1 || parts.random() < shadow().sample,
+    excluded: settings.excluded,
+    newCapture: () => new AnswerCapture(settings.config().compare.keepBytes, parts.newDigester),
+    shadowSide: () => otherSide(primary()),
+    dial: parts.dial,
+    cancel: parts.cancel,
+    judge: (pair) => judgePair(judging, pair),
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * The order in which dual writing repeats transactions on the shadow: that in which the primary
+ * said they were committed. Writing ones run alone, reading ones together between them, so what a
+ * read sees on the shadow is what was committed before it on the primary.
+ */
+export class ApplyOrder {
+  readonly #waiting: Turn[] = [];
+  readonly #running = new Set<Turn>();
+
+  /** Queues a transaction; `start` is called, perhaps at once, when its turn has come. */
+  enter(writes: boolean, start: () => void): Turn {
+    const turn: Turn = { writes, start };
+    this.#waiting.push(turn);
+    this.#advance();
+    return turn;
+  }
+
+  /** The transaction has ended on the shadow or was given up, whether or not it had begun. */
+  leave(turn: Turn): void {
+    if (!this.#running.delete(turn)) {
+      const index = this.#waiting.indexOf(turn);
+      if (index >= 0) this.#waiting.splice(index, 1);
+    }
+    this.#advance();
+  }
+
+  #advance(): void {
+    for (;;) {
+      const next = this.#waiting[0];
+      if (next === undefined || !this.#mayRun(next)) return;
+      this.#waiting.shift();
+      this.#running.add(next);
+      next.start();
+    }
+  }
+
+  #mayRun(turn: Turn): boolean {
+    if (turn.writes) return this.#running.size === 0;
+    for (const other of this.#running) if (other.writes) return false;
+    return true;
+  }
+}
+
+export type Turn = { readonly writes: boolean; readonly start: () => void };

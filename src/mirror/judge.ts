@@ -1,0 +1,108 @@
+import type { Clock } from "../base/clock.ts";
+import type { Observation } from "../compare/observation.ts";
+import type { Verdict } from "../compare/verdict.ts";
+import type { Recorder } from "../divergence/recorder.ts";
+import type { Side } from "../routing/side.ts";
+import type { Statement } from "../sql/statement.ts";
+import type { Pair } from "./pair.ts";
+import type { FactsTable } from "./statement-facts.ts";
+
+export type JudgeDeps = {
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+  readonly facts: FactsTable;
+  readonly counters: VerdictCounters;
+  readonly compare: (
+    primary: Observation,
+    shadow: Observation,
+    statements: readonly Statement[],
+  ) => Verdict;
+  /** They read or write a table in which a write was lost on the shadow. */
+  readonly drifted: (statements: readonly Statement[]) => boolean;
+  readonly primarySide: () => Side;
+};
+
+/** Verdicts by exchange; the per-fingerprint ones are the recorder's. */
+export type VerdictCounters = {
+  match: number;
+  tolerated: number;
+  divergent: number;
+  incomparable: Map<string, number>;
+};
+
+/** Compares the two observations of a pair and writes the verdict down. */
+export function judgePair(deps: JudgeDeps, pair: Pair): Verdict {
+  const { primary, shadow } = pair;
+  if (primary === undefined || shadow === undefined) {
+    throw new Error("a pair is judged once both sides have been observed");
+  }
+  const verdict = verdictOf(deps, pair, primary, shadow);
+  count(deps.counters, verdict);
+  recordVerdict(deps, pair, verdict);
+  recordLatencies(deps, pair, primary, shadow);
+  return verdict;
+}
+
+function verdictOf(
+  deps: JudgeDeps,
+  pair: Pair,
+  primary: Observation,
+  shadow: Observation,
+): Verdict {
+  if (pair.cancelled) return { kind: "incomparable", reason: "cancelled" };
+  if (shadow.kind === "lost") return { kind: "incomparable", reason: shadow.reason };
+  if (primary.kind === "lost" && primary.reason === "overflow") {
+    return { kind: "incomparable", reason: "overflow" };
+  }
+  if (deps.drifted(pair.statements)) return { kind: "incomparable", reason: "drifted" };
+  return deps.compare(primary, shadow, pair.statements);
+}
+
+function count(counters: VerdictCounters, verdict: Verdict): void {
+  if (verdict.kind === "incomparable") {
+    const before = counters.incomparable.get(verdict.reason) ?? 0;
+    counters.incomparable.set(verdict.reason, before + 1);
+  } else {
+    counters[verdict.kind]++;
+  }
+}
+
+/** A finding counts for its own statement; the other statements of the exchange matched. */
+function recordVerdict(deps: JudgeDeps, pair: Pair, verdict: Verdict): void {
+  pair.statements.forEach((statement, index) => {
+    const { coverage } = deps.facts.of(statement);
+    if (verdict.kind === "incomparable") {
+      const before = coverage.incomparable.get(verdict.reason) ?? 0;
+      coverage.incomparable.set(verdict.reason, before + 1);
+      return;
+    }
+    coverage.compared++;
+    if (verdict.kind === "match" || verdict.finding.statement !== index) {
+      coverage.match++;
+      return;
+    }
+    coverage[verdict.kind]++;
+    const { finding } = verdict;
+    if (verdict.kind === "tolerated") {
+      const before = coverage.toleratedReasons.get(finding.reason) ?? 0;
+      coverage.toleratedReasons.set(finding.reason, before + 1);
+      return;
+    }
+    const atMs = deps.clock.nowMs();
+    deps.recorder.divergent({ statement, finding, atMs, request: pair.frames });
+  });
+}
+
+function recordLatencies(
+  deps: JudgeDeps,
+  pair: Pair,
+  primary: Observation,
+  shadow: Observation,
+): void {
+  const [statement] = pair.statements;
+  if (pair.statements.length !== 1 || statement === undefined || shadow.kind === "lost") return;
+  const side = deps.primarySide();
+  const { coverage } = deps.facts.of(statement);
+  coverage.recordLatency(side, primary.elapsedMs);
+  coverage.recordLatency(side === "old" ? "new" : "old", shadow.elapsedMs);
+}

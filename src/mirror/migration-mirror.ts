@@ -1,0 +1,83 @@
+import type { Clock } from "../base/clock.ts";
+import type { MirrorPolicy } from "../routing/decide.ts";
+import type { Request } from "../routing/request.ts";
+import type { Side } from "../routing/side.ts";
+import type { SkipReason } from "../routing/skip-reason.ts";
+import type { Statement } from "../sql/statement.ts";
+import type { DialOutcome, Dialled } from "../upstream/dial.ts";
+import type { AnswerCapture } from "./answer-capture.ts";
+import type { ApplyOrder } from "./apply-order.ts";
+import type { DriftedTables } from "./drifted-tables.ts";
+import type { VerdictCounters } from "./judge.ts";
+import type { Pair } from "./pair.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
+import type { ShadowHealth } from "./shadow-health.ts";
+import type { ShadowLimits } from "./shadow-session.ts";
+import type { FactsTable } from "./statement-facts.ts";
+import type { Verdict } from "../compare/verdict.ts";
+
+/** What all sessions of one migration share for mirroring. */
+export type MigrationMirror = {
+  readonly clock: Clock;
+  readonly health: ShadowHealth;
+  readonly budget: MemoryBudget;
+  readonly order: ApplyOrder;
+  readonly facts: FactsTable;
+  readonly drifted: DriftedTables;
+  readonly counters: MirrorCounters;
+  readonly policy: () => MirrorPolicy;
+  readonly limits: () => ShadowLimits;
+  /** Draws a transaction for the sample. */
+  readonly draw: () => boolean;
+  /** A rule of the configuration keeps the statement from the shadow this time. */
+  readonly excluded: (statement: Statement) => boolean;
+  readonly newCapture: () => AnswerCapture;
+  readonly shadowSide: () => Side;
+  readonly dial: (side: Side, startup: SessionStartup) => Promise<DialOutcome>;
+  readonly cancel: (side: Side, server: Dialled) => void;
+  readonly judge: (pair: Pair) => Verdict;
+};
+
+/** Whatever the upstream module needs to log the session's user in on the shadow. */
+export type SessionStartup = {
+  readonly user: string;
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+  /** Server-enforced: the session's transactions are read-only. */
+  readonly readOnly: boolean;
+};
+
+export type MirrorCounters = {
+  seen: number;
+  mirrored: number;
+  applied: number;
+  readonly skipped: Map<SkipReason, number>;
+  readonly verdicts: VerdictCounters;
+};
+
+export function newMirrorCounters(): MirrorCounters {
+  return {
+    seen: 0,
+    mirrored: 0,
+    applied: 0,
+    skipped: new Map(),
+    verdicts: { match: 0, tolerated: 0, divergent: 0, incomparable: new Map() },
+  };
+}
+
+export function countSeen(mirror: MigrationMirror, request: Request): void {
+  mirror.counters.seen++;
+  for (const statement of request.statements) mirror.facts.of(statement).coverage.seen++;
+}
+
+export function countSkipped(
+  mirror: MigrationMirror,
+  statements: readonly Statement[],
+  reason: SkipReason,
+): void {
+  const { skipped } = mirror.counters;
+  skipped.set(reason, (skipped.get(reason) ?? 0) + 1);
+  for (const statement of statements) {
+    const { coverage } = mirror.facts.of(statement);
+    coverage.skipped.set(reason, (coverage.skipped.get(reason) ?? 0) + 1);
+  }
+}

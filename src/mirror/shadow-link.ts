@@ -1,0 +1,138 @@
+import type { Clock } from "../base/clock.ts";
+import type { Observation } from "../compare/observation.ts";
+import type { ByteLink } from "../upstream/byte-link.ts";
+import { openLink } from "../upstream/byte-link.ts";
+import type { Dialled } from "../upstream/dial.ts";
+import { FrameReader, LARGEST_MESSAGE_BYTES, typeFlags } from "../wire/postgres/frame-reader.ts";
+import { TERMINATE_MESSAGE } from "../wire/postgres/frontend-messages.ts";
+import { Backend, BACKEND_TYPES } from "../wire/postgres/message-types.ts";
+import type { AnswerCapture } from "./answer-capture.ts";
+
+/** Something to run on the shadow: our own preparations first, then at most one exchange of the client. */
+export type ShadowTask = {
+  readonly frames: readonly Buffer[];
+  /** How many answers to `frames` come before the exchange's, and are dropped. */
+  readonly preparations: number;
+  /** Undefined: there is no exchange, only preparations. */
+  readonly capture: AnswerCapture | undefined;
+  done(observation: Observation | undefined): void;
+};
+
+const LIMITS = {
+  wholeBytes: 64,
+  interesting: typeFlags("ZGW"),
+  known: typeFlags(BACKEND_TYPES),
+  maxBodyBytes: LARGEST_MESSAGE_BYTES,
+};
+
+/** An open connection to the shadow. Runs one task at a time. */
+export class ShadowLink {
+  readonly #link: ByteLink;
+  readonly #clock: Clock;
+  readonly #frames: FrameReader;
+  readonly #closed: () => void;
+  readonly server: Dialled;
+  /** Transaction status of the last ReadyForQuery. */
+  status = "I";
+  #task: ShadowTask | undefined;
+  #awaited = 0;
+  #sinceMs = 0;
+  #begin = 0;
+  #chunk: Buffer = Buffer.alloc(0);
+  #ended = false;
+
+  constructor(server: Dialled, clock: Clock, closed: () => void) {
+    this.server = server;
+    this.#clock = clock;
+    this.#closed = closed;
+    this.#frames = new FrameReader(LIMITS, {
+      frame: (type, bytes, start) => this.#frame(type, bytes, start),
+      largeFrame: () => {},
+    });
+    this.#link = openLink(
+      server.socket,
+      {
+        bytes: (buffer, length) => this.#received(buffer, length),
+        drained: () => {},
+        closed: () => this.#lose("disconnected"),
+      },
+      server.leftover,
+    );
+    this.#link.resume();
+  }
+
+  /** When the task at hand was sent; undefined when there is none. */
+  get busySinceMs(): number | undefined {
+    return this.#task === undefined ? undefined : this.#sinceMs;
+  }
+
+  run(task: ShadowTask): void {
+    this.#task = task;
+    this.#awaited = task.preparations + (task.capture === undefined ? 0 : 1);
+    this.#sinceMs = this.#clock.monotonicMs();
+    const [only] = task.frames;
+    this.#link.write(
+      task.frames.length === 1 && only !== undefined ? only : Buffer.concat(task.frames),
+    );
+  }
+
+  close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#task === undefined) {
+      this.#link.write(TERMINATE_MESSAGE);
+      this.#link.end();
+    } else {
+      this.#link.reset();
+    }
+  }
+
+  /** Ends it because of what it did or did not do; the task at hand is lost. */
+  abort(reason: "timeout" | "malformed"): void {
+    this.#link.reset();
+    this.#lose(reason);
+  }
+
+  #received(buffer: Buffer, length: number): void {
+    if (this.#ended) return;
+    this.#chunk = buffer;
+    this.#begin = 0;
+    if (this.#frames.push(buffer, 0, length) < 0) return this.abort("malformed");
+    if (this.#begin < length && this.#awaited === 1) {
+      this.#task?.capture?.append(buffer, this.#begin, length);
+    }
+  }
+
+  #frame(type: number, bytes: Buffer, start: number): void {
+    if (type !== Backend.ReadyForQuery) {
+      // A COPY that waits for data nobody will send.
+      this.abort("malformed");
+      return;
+    }
+    this.status = String.fromCharCode(bytes[start + 5] ?? 0);
+    const end = this.#frames.position;
+    if (this.#awaited === 1) this.#task?.capture?.append(this.#chunk, this.#begin, end);
+    this.#begin = end;
+    if (this.#awaited === 0) return;
+    this.#awaited--;
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#awaited > 0) {
+      // The exchange's time begins when the preparations are done.
+      this.#sinceMs = nowMs;
+      return;
+    }
+    const task = this.#task;
+    this.#task = undefined;
+    task?.done(task.capture?.finish(nowMs - this.#sinceMs));
+  }
+
+  #lose(reason: "timeout" | "malformed" | "disconnected"): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const task = this.#task;
+    this.#task = undefined;
+    this.#closed();
+    const elapsedMs = this.#clock.monotonicMs() - this.#sinceMs;
+    task?.done(task.capture === undefined ? undefined : { kind: "lost", elapsedMs, reason });
+  }
+}

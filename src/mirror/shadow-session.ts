@@ -1,0 +1,300 @@
+import type { Clock } from "../base/clock.ts";
+import type { LostReason, Observation } from "../compare/observation.ts";
+import type { PreparedStatement } from "../routing/prepared-statements.ts";
+import type { SessionState } from "../routing/session-state.ts";
+import type { SkipReason } from "../routing/skip-reason.ts";
+import type { Dialled, DialOutcome } from "../upstream/dial.ts";
+import { queryMessage } from "../wire/postgres/frontend-messages.ts";
+import type { AnswerCapture } from "./answer-capture.ts";
+import { preparedInStep, settingsInStep } from "./bring-in-step.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
+import type { Pair } from "./pair.ts";
+import type { ShadowHealth } from "./shadow-health.ts";
+import type { ShadowTask } from "./shadow-link.ts";
+import { ShadowLink } from "./shadow-link.ts";
+
+export type ShadowLimits = {
+  readonly exchanges: number;
+  readonly bytes: number;
+  readonly timeoutMs: number;
+};
+
+type ShadowDeps = {
+  readonly clock: Clock;
+  readonly health: ShadowHealth;
+  readonly budget: MemoryBudget;
+  readonly limits: () => ShadowLimits;
+  readonly dial: () => Promise<DialOutcome>;
+  /** Ends a statement that outlived its time, since the server does not notice a closed connection. */
+  readonly cancel: (server: Dialled) => void;
+  readonly newCapture: () => AnswerCapture;
+  /** The client's settings, asked when the shadow is brought in step. */
+  readonly state: () => SessionState;
+  /** The pair has its observation of the shadow. */
+  readonly settled: (pair: Pair) => void;
+};
+
+/**
+ * The shadow's side of one client session: a bounded queue of exchanges, run one after the other,
+ * in the client's order, on one connection that is opened when it is first needed.
+ */
+export class ShadowSession {
+  readonly #deps: ShadowDeps;
+  readonly #queue: Pair[] = [];
+  #heldBytes = 0;
+  #link: ShadowLink | undefined;
+  #dialling = false;
+  #closed = false;
+  /** The shadow session's settings may differ from the client's. */
+  #stale = true;
+  /** Statements the shadow session holds, as far as known. */
+  readonly #prepared = new Map<string, PreparedStatement>();
+  #running: Pair | undefined;
+  #rollBack = false;
+
+  constructor(deps: ShadowDeps) {
+    this.#deps = deps;
+  }
+
+  /** Why no further exchange can be taken now. */
+  get refusal(): SkipReason | undefined {
+    if (this.#link === undefined && !this.#dialling && !this.#deps.health.mayDial) {
+      return "shadow_down";
+    }
+    const { exchanges } = this.#deps.limits();
+    return this.#queue.length >= exchanges ? "queue_full" : undefined;
+  }
+
+  get queued(): { readonly exchanges: number; readonly bytes: number } {
+    return { exchanges: this.#queue.length, bytes: this.#heldBytes };
+  }
+
+  get idle(): boolean {
+    return this.#queue.length === 0 && this.#running === undefined;
+  }
+
+  /** @returns false when there is no room for it; nothing has happened then. */
+  offer(pair: Pair): boolean {
+    if (this.refusal !== undefined || !this.hold(pair, pair.frames.length)) return false;
+    this.#queue.push(pair);
+    this.pump();
+    return true;
+  }
+
+  /** Accounts for memory that a pair comes to hold. @returns false when it would be too much. */
+  hold(pair: Pair, bytes: number): boolean {
+    if (this.#closed) return true;
+    if (this.#heldBytes + bytes > this.#deps.limits().bytes) return false;
+    if (!this.#deps.budget.fits(bytes)) return false;
+    this.#heldBytes += bytes;
+    this.#deps.budget.take(bytes);
+    pair.heldBytes += bytes;
+    return true;
+  }
+
+  /** The pair is judged or dropped: its memory is free. */
+  release(pair: Pair): void {
+    if (this.#closed) return;
+    this.#heldBytes -= pair.heldBytes;
+    this.#deps.budget.giveBack(pair.heldBytes);
+    pair.heldBytes = 0;
+  }
+
+  /** Its settings are no longer known to be the client's; mended at the next transaction boundary. */
+  markStale(): void {
+    this.#stale = true;
+  }
+
+  /** The rest of a transaction will not come: what is queued of it is dropped, what ran is undone. */
+  abandon(transaction: number, reason: LostReason): void {
+    for (let index = this.#queue.length - 1; index >= 0; index--) {
+      const pair = this.#queue[index];
+      if (pair?.transaction !== transaction) continue;
+      this.#queue.splice(index, 1);
+      this.#settle(pair, { kind: "lost", elapsedMs: 0, reason });
+    }
+    this.#stale = true;
+    this.rollBackWhenIdle();
+  }
+
+  /** The transaction goes on without the shadow: it is undone there once its last exchange ran. */
+  rollBackWhenIdle(): void {
+    this.#rollBack = true;
+    this.pump();
+  }
+
+  /** Takes pairs out of the queue that were never to run. */
+  withdraw(pairs: readonly Pair[]): void {
+    for (const pair of pairs) {
+      const index = this.#queue.indexOf(pair);
+      if (index >= 0) this.#queue.splice(index, 1);
+      this.release(pair);
+    }
+    this.pump();
+  }
+
+  /** The client cancelled what is running. */
+  cancel(): void {
+    if (this.#running === undefined) return;
+    this.#running.cancelled = true;
+    if (this.#link !== undefined) this.#deps.cancel(this.#link.server);
+  }
+
+  /** Called now and then: ends a task that has taken too long. */
+  checkTime(nowMs: number): void {
+    const sinceMs = this.#link?.busySinceMs;
+    if (sinceMs === undefined || nowMs - sinceMs < this.#deps.limits().timeoutMs) return;
+    if (this.#link !== undefined) this.#deps.cancel(this.#link.server);
+    this.#link?.abort("timeout");
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const link = this.#link;
+    this.#link = undefined;
+    if (link !== undefined) {
+      link.close();
+      this.#deps.health.disconnected();
+    }
+    const running = this.#running;
+    this.#running = undefined;
+    if (running !== undefined) this.#settle(running, LOST);
+    this.#dropAll("disconnected");
+    this.#deps.budget.giveBack(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
+  /** Sends what can be sent. */
+  pump(): void {
+    if (this.#closed || this.#running !== undefined) return;
+    const link = this.#link;
+    if (link === undefined) {
+      if (this.#queue.length > 0) this.#open();
+      return;
+    }
+    if (link.busySinceMs !== undefined) return;
+    const pair = this.#queue[0];
+    if (pair === undefined && this.#rollBack) return this.#runRollback(link);
+    if (pair === undefined || !pair.ready) return;
+    this.#rollBack = false;
+    this.#queue.shift();
+    this.#running = pair;
+    link.run(this.#task(link, pair));
+  }
+
+  #task(link: ShadowLink, pair: Pair): ShadowTask {
+    const frames: Buffer[] = [];
+    let preparations = 0;
+    if (pair.begins && link.status !== "I") {
+      frames.push(ROLLBACK);
+      preparations++;
+    }
+    if (pair.begins && this.#stale) {
+      const step = settingsInStep(this.#deps.state());
+      frames.push(...step.frames);
+      preparations += step.answers;
+      this.#stale = false;
+    }
+    for (const statement of pair.bound) {
+      if (this.#prepared.get(statement.name) === statement) continue;
+      const step = preparedInStep(statement);
+      frames.push(...step.frames);
+      preparations += step.answers;
+      this.#prepared.set(statement.name, statement);
+    }
+    frames.push(pair.frames);
+    return {
+      frames,
+      preparations,
+      capture: this.#deps.newCapture(),
+      done: (observation) => this.#finished(pair, observation),
+    };
+  }
+
+  #finished(pair: Pair, observation: Observation | undefined): void {
+    this.#running = undefined;
+    for (const change of pair.changes) {
+      if (change.type === "close") this.#prepared.delete(change.name);
+      else this.#prepared.set(change.statement.name, change.statement);
+    }
+    this.#settle(pair, observation ?? { kind: "lost", elapsedMs: 0, reason: "malformed" });
+    this.pump();
+  }
+
+  /** Statements that a DISCARD or DEALLOCATE removed, or that may not have been made. */
+  forgetPrepared(): void {
+    this.#prepared.clear();
+  }
+
+  #runRollback(link: ShadowLink): void {
+    this.#rollBack = false;
+    if (link.status === "I") return this.pump();
+    link.run({
+      frames: [ROLLBACK],
+      preparations: 1,
+      capture: undefined,
+      done: () => this.pump(),
+    });
+  }
+
+  #settle(pair: Pair, observation: Observation): void {
+    pair.shadow = observation;
+    this.#deps.settled(pair);
+  }
+
+  #open(): void {
+    if (this.#dialling) return;
+    if (!this.#deps.health.mayDial) return this.#dropAll("disconnected");
+    this.#dialling = true;
+    this.#deps.dial().then(
+      (outcome) => this.#dialled(outcome),
+      () => this.#dialled(undefined),
+    );
+  }
+
+  #dialled(outcome: DialOutcome | undefined): void {
+    this.#dialling = false;
+    if (outcome?.kind !== "ready") {
+      this.#deps.health.dialFailed();
+      this.#dropAll("disconnected");
+      return;
+    }
+    if (this.#closed) {
+      outcome.server.socket.destroy();
+      return;
+    }
+    this.#deps.health.connected();
+    this.#prepared.clear();
+    this.#stale = true;
+    this.#rollBack = false;
+    this.#link = new ShadowLink(outcome.server, this.#deps.clock, () => this.#lost());
+    this.#skipToBoundary();
+    this.pump();
+  }
+
+  #lost(): void {
+    this.#link = undefined;
+    this.#deps.health.disconnected();
+    this.#skipToBoundary();
+  }
+
+  /** On a new connection only whole transactions make sense. */
+  #skipToBoundary(): void {
+    while (this.#queue[0]?.begins === false) {
+      const pair = this.#queue.shift();
+      if (pair !== undefined) {
+        this.#settle(pair, { kind: "lost", elapsedMs: 0, reason: "disconnected" });
+      }
+    }
+  }
+
+  #dropAll(reason: LostReason): void {
+    for (const pair of this.#queue.splice(0)) {
+      this.#settle(pair, { kind: "lost", elapsedMs: 0, reason });
+    }
+  }
+}
+
+const ROLLBACK = queryMessage("ROLLBACK");
+const LOST: Observation = { kind: "lost", elapsedMs: 0, reason: "disconnected" };

@@ -1,0 +1,314 @@
+import type {
+  PreparedChange,
+  PreparedStatement,
+  PreparedStatements,
+} from "../routing/prepared-statements.ts";
+import type { Request } from "../routing/request.ts";
+import type { Analysis } from "../sql/analysis.ts";
+import type { Statement } from "../sql/statement.ts";
+import {
+  bindParts,
+  closeParts,
+  executeParts,
+  parseParts,
+  queryText,
+} from "../wire/postgres/frontend-frames.ts";
+import {
+  describeFault,
+  FrameReader,
+  LARGEST_MESSAGE_BYTES,
+  typeFlags,
+} from "../wire/postgres/frame-reader.ts";
+import { Frontend, FRONTEND_TYPES } from "../wire/postgres/message-types.ts";
+
+/** The part of a COPY that is under way, seen from the client's messages. */
+type CopyPhase = "none" | "open" | "closing";
+
+type ReaderDeps = {
+  readonly analyse: (sql: Uint8Array, start: number, end: number) => Analysis;
+  readonly prepared: PreparedStatements;
+  /** Whether, and up to how many bytes, the frames of a request are kept. 0: not at all. */
+  readonly keepBytes: () => number;
+  readonly sealed: (request: Request) => void;
+  readonly terminated: () => void;
+};
+
+/** Frames larger than this are passed on without being collected, and not understood. */
+const WHOLE_FRAME_BYTES = 1 << 20;
+const LIMITS = {
+  wholeBytes: WHOLE_FRAME_BYTES,
+  interesting: typeFlags("QPBECSFXcfH"),
+  known: typeFlags(FRONTEND_TYPES),
+  maxBodyBytes: LARGEST_MESSAGE_BYTES,
+};
+const NO_CHANGES: readonly PreparedChange[] = [];
+const NO_BOUND: readonly PreparedStatement[] = [];
+const NO_STATEMENTS: readonly Statement[] = [];
+
+/** Reads a client's bytes into requests. Understands as much as routing needs and not more. */
+export class RequestReader {
+  readonly #deps: ReaderDeps;
+  readonly #frames: FrameReader;
+  /** Portals of the session by name, as bound. */
+  readonly #portals = new Map<string, PreparedStatement | undefined>();
+  #chunk: Buffer = NOTHING;
+  /** Where in the chunk the open request begins. */
+  #begin = 0;
+  #kept: Buffer[] = [];
+  #bytes = 0;
+  #tooMany = false;
+  #copy: CopyPhase = "none";
+  #copyOnly = true;
+  #statements: readonly Statement[] = NO_STATEMENTS;
+  #changes: PreparedChange[] | undefined;
+  #bound: PreparedStatement[] | undefined;
+  #obscure = false;
+  #fault: string | undefined;
+
+  constructor(deps: ReaderDeps) {
+    this.#deps = deps;
+    this.#frames = new FrameReader(LIMITS, {
+      frame: (type, bytes, start, end) => this.#frame(type, bytes, start, end),
+      largeFrame: (type) => this.#largeFrame(type),
+    });
+  }
+
+  /** Nothing of a further request has been taken. */
+  get atBoundary(): boolean {
+    return this.#bytes === 0 && this.#frames.atBoundary;
+  }
+
+  /** Why the client's bytes are not frames. */
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  /** @returns up to where bytes were taken, or -1 when the client broke the protocol. */
+  push(chunk: Buffer, start: number, end: number): number {
+    this.#chunk = chunk;
+    this.#begin = start;
+    const taken = this.#frames.push(chunk, start, end);
+    if (taken < 0) {
+      const { fault } = this.#frames;
+      if (fault !== undefined) this.#fault = describeFault(fault, "frontend");
+    } else if (taken > this.#begin) {
+      this.#keep(taken);
+    }
+    this.#chunk = NOTHING;
+    return taken;
+  }
+
+  /** Called when a request is sealed: `push` returns after it and leaves the rest. */
+  halt(): void {
+    this.#frames.halt();
+  }
+
+  /** The server answered the oldest request with CopyInResponse: from now on it ignores Sync. */
+  copyBegan(): void {
+    if (this.#copy === "none") this.#copy = "open";
+  }
+
+  /** The server is ready for the next query: no COPY is open any more. */
+  copyEnded(): void {
+    this.#copy = "none";
+  }
+
+  get copying(): boolean {
+    return this.#copy !== "none";
+  }
+
+  #keep(upTo: number): void {
+    const size = upTo - this.#begin;
+    this.#bytes += size;
+    const limit = this.#deps.keepBytes();
+    if (this.#tooMany || this.#bytes > limit) {
+      this.#tooMany = true;
+      this.#kept = [];
+    } else {
+      const copy = Buffer.allocUnsafe(size);
+      this.#chunk.copy(copy, 0, this.#begin, upTo);
+      this.#kept.push(copy);
+    }
+    this.#begin = upTo;
+  }
+
+  #frame(type: number, bytes: Buffer, start: number, end: number): void {
+    switch (type) {
+      case Frontend.Query:
+        return this.#query(bytes, start, end);
+      case Frontend.Parse:
+        return this.#parse(bytes, start, end);
+      case Frontend.Bind:
+        return this.#bind(bytes, start, end);
+      case Frontend.Execute:
+        return this.#execute(bytes, start, end);
+      case Frontend.Close:
+        return this.#close(bytes, start, end);
+      case Frontend.Sync:
+        return this.#sync();
+      case Frontend.FunctionCall:
+        this.#copyOnly = false;
+        return this.#seal("function_call");
+      case Frontend.CopyDone:
+      case Frontend.CopyFail:
+        if (this.#copy === "open") this.#copy = "closing";
+        return;
+      case Frontend.Terminate:
+        return this.#deps.terminated();
+      default:
+        return;
+    }
+  }
+
+  #largeFrame(type: number): void {
+    this.#copyOnly = false;
+    if (type === Frontend.Query || type === Frontend.FunctionCall) {
+      this.#obscure = true;
+      this.#seal(type === Frontend.Query ? "query" : "function_call");
+    } else if (type === Frontend.Parse) {
+      this.#obscure = true;
+    }
+  }
+
+  #query(bytes: Buffer, start: number, end: number): void {
+    this.#copyOnly = false;
+    const text = queryText(bytes, start, end);
+    if (text === undefined) this.#obscure = true;
+    else {
+      const { statements } = this.#deps.analyse(bytes, text.start, text.end);
+      this.#statements =
+        this.#statements.length === 0 ? statements : [...this.#statements, ...statements];
+    }
+    // A Query inside an unfinished batch is answered or skipped depending on earlier errors.
+    if (this.#changes !== undefined || this.#bound !== undefined) this.#obscure = true;
+    this.#seal("query");
+  }
+
+  #parse(bytes: Buffer, start: number, end: number): void {
+    this.#copyOnly = false;
+    const parts = parseParts(bytes, start, end);
+    if (parts === undefined) {
+      this.#obscure = true;
+      return;
+    }
+    const change = { type: "parse", statement: this.#prepare(parts, bytes, start, end) } as const;
+    this.#deps.prepared.send(change);
+    (this.#changes ??= []).push(change);
+  }
+
+  /** The same Parse again, as drivers send for the unnamed statement, costs one comparison. */
+  #prepare(
+    parts: NonNullable<ReturnType<typeof parseParts>>,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): PreparedStatement {
+    const before = this.#deps.prepared.sent(parts.name);
+    if (before?.origin.kind === "parse") {
+      const { frame } = before.origin;
+      if (frame.length === end - start && bytes.compare(frame, 0, frame.length, start, end) === 0) {
+        return before;
+      }
+    }
+    return {
+      name: parts.name,
+      origin: { kind: "parse", frame: Buffer.from(bytes.subarray(start, end)) },
+      statements: this.#deps.analyse(bytes, parts.text.start, parts.text.end).statements,
+    };
+  }
+
+  #bind(bytes: Buffer, start: number, end: number): void {
+    this.#copyOnly = false;
+    const parts = bindParts(bytes, start, end);
+    if (parts === undefined) {
+      this.#obscure = true;
+      return;
+    }
+    const statement = this.#deps.prepared.sent(parts.statement);
+    this.#portals.set(parts.portal, statement);
+    if (statement !== undefined && !this.#parsedHere(statement)) {
+      (this.#bound ??= []).push(statement);
+    }
+  }
+
+  #parsedHere(statement: PreparedStatement): boolean {
+    return (
+      this.#changes !== undefined &&
+      this.#changes.some((change) => change.type === "parse" && change.statement === statement)
+    );
+  }
+
+  #execute(bytes: Buffer, start: number, end: number): void {
+    this.#copyOnly = false;
+    const parts = executeParts(bytes, start, end);
+    if (parts === undefined) {
+      this.#obscure = true;
+      return;
+    }
+    const statements = this.#portals.get(parts.portal)?.statements;
+    if (statements === undefined) this.#obscure = true;
+    else if (this.#statements.length === 0) this.#statements = statements;
+    else this.#statements = [...this.#statements, ...statements];
+  }
+
+  #close(bytes: Buffer, start: number, end: number): void {
+    this.#copyOnly = false;
+    const parts = closeParts(bytes, start, end);
+    if (parts === undefined) this.#obscure = true;
+    else if (parts.what === "portal") this.#portals.delete(parts.name);
+    else {
+      const change = { type: "close", name: parts.name } as const;
+      this.#deps.prepared.send(change);
+      (this.#changes ??= []).push(change);
+    }
+  }
+
+  /**
+   * During COPY the server ignores Sync, so a client that uses the extended protocol sends another
+   * one after CopyDone; both together end one exchange.
+   * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
+   */
+  #sync(): void {
+    if (this.#copy === "open") return;
+    if (this.#copy === "closing" || (this.#copyOnly && this.#bytes > 0)) {
+      this.#copy = "none";
+      this.#keep(this.#frames.position);
+      this.#reset();
+      return;
+    }
+    this.#seal("batch");
+  }
+
+  #seal(kind: Request["kind"]): void {
+    this.#keep(this.#frames.position);
+    const request: Request = {
+      kind,
+      statements: this.#statements,
+      frames: this.#tooMany ? undefined : this.#join(),
+      bytes: this.#bytes,
+      changes: this.#changes ?? NO_CHANGES,
+      bound: this.#bound ?? NO_BOUND,
+      obscure: this.#obscure,
+    };
+    this.#reset();
+    this.#deps.sealed(request);
+  }
+
+  #join(): Buffer {
+    const [only] = this.#kept;
+    return this.#kept.length === 1 && only !== undefined ? only : Buffer.concat(this.#kept);
+  }
+
+  #reset(): void {
+    this.#kept = [];
+    this.#bytes = 0;
+    this.#tooMany = false;
+    this.#copyOnly = true;
+    this.#statements = NO_STATEMENTS;
+    this.#changes = undefined;
+    this.#bound = undefined;
+    this.#obscure = false;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);

@@ -1,0 +1,86 @@
+import type { SessionStartup } from "../mirror/migration-mirror.ts";
+import type { Side } from "../routing/side.ts";
+import type { Credentials, DialDeps, DialOutcome, Dialled } from "../upstream/dial.ts";
+import { dial } from "../upstream/dial.ts";
+import { sendCancel } from "../upstream/cancel.ts";
+import type { ServerAddress } from "../upstream/server-address.ts";
+
+/** Where a side is, and how a client's user logs in there. */
+export type SideTarget = ServerAddress & {
+  readonly database: string;
+  /** The user named in the connection string and its password, if there is one. */
+  readonly user: string;
+  readonly password: string | undefined;
+};
+
+export type SidesDeps = DialDeps & {
+  readonly target: (side: Side) => SideTarget;
+  /** A password configured for a user. */
+  readonly passwordOf: (user: string) => string | undefined;
+  readonly dialTimeoutMs: number;
+};
+
+/** Opens and cancels sessions of clients on either side. */
+export type Sides = {
+  dial(side: Side, startup: SessionStartup, own: Credentials): Promise<DialOutcome>;
+  cancel(side: Side, server: Dialled): void;
+};
+
+const CANCEL_TIMEOUT_MS = 5_000;
+
+export function openSides(deps: SidesDeps): Sides {
+  return {
+    dial: (side, startup, own) => {
+      const target = deps.target(side);
+      return dial(
+        {
+          address: target,
+          parameters: parametersFor(target, startup),
+          credentials: credentialsFor(target, startup.user, own, deps.passwordOf(startup.user)),
+          timeoutMs: deps.dialTimeoutMs,
+        },
+        deps,
+      );
+    },
+    cancel: (side, server) => {
+      // Whether it arrives is nobody's to wait for: the server gives no answer either.
+      void sendCancel({
+        address: deps.target(side),
+        processId: server.processId,
+        secretKey: server.secretKey,
+        encrypted: server.encrypted,
+        timeoutMs: CANCEL_TIMEOUT_MS,
+      });
+    },
+  };
+}
+
+/** What the configuration says about the user comes first, then what the client itself proved. */
+function credentialsFor(
+  target: SideTarget,
+  user: string,
+  own: Credentials,
+  configured: string | undefined,
+): Credentials {
+  if (configured !== undefined) return { kind: "password", password: configured };
+  if (own.kind !== "none") return own;
+  if (user === target.user && target.password !== undefined) {
+    return { kind: "password", password: target.password };
+  }
+  return { kind: "none" };
+}
+
+/** A read-only session's default is set at startup, so that RESET ALL returns to it. */
+function parametersFor(target: SideTarget, startup: SessionStartup): [string, string][] {
+  const parameters: [string, string][] = [
+    ["user", startup.user],
+    ["database", target.database],
+  ];
+  for (const [name, value] of startup.parameters) {
+    if (name === "user" || name === "database") continue;
+    if (startup.readOnly && name === "default_transaction_read_only") continue;
+    parameters.push([name, value]);
+  }
+  if (startup.readOnly) parameters.push(["default_transaction_read_only", "on"]);
+  return parameters;
+}

@@ -1,0 +1,87 @@
+/**
+ * The parts of frontend frames that the proxy looks at. Every function takes a whole frame, header
+ * included, at [start, end), and returns undefined when its body is not well formed.
+ */
+
+export type TextRange = { readonly start: number; readonly end: number };
+
+const HEADER_BYTES = 5;
+
+/** The end of the zero-terminated string at `at`, or -1. */
+function terminator(bytes: Buffer, at: number, end: number): number {
+  const found = bytes.indexOf(0, at);
+  return found >= 0 && found < end ? found : -1;
+}
+
+/** Query: the text. */
+export function queryText(bytes: Buffer, start: number, end: number): TextRange | undefined {
+  const at = start + HEADER_BYTES;
+  const zero = terminator(bytes, at, end);
+  return zero === end - 1 ? { start: at, end: zero } : undefined;
+}
+
+/** Parse: statement name and text; parameter types follow. */
+export function parseParts(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): { readonly name: string; readonly text: TextRange } | undefined {
+  const at = start + HEADER_BYTES;
+  const nameEnd = terminator(bytes, at, end);
+  if (nameEnd < 0) return undefined;
+  const textEnd = terminator(bytes, nameEnd + 1, end);
+  if (textEnd < 0 || textEnd + 3 > end) return undefined;
+  return {
+    name: bytes.toString("latin1", at, nameEnd),
+    text: { start: nameEnd + 1, end: textEnd },
+  };
+}
+
+/** Bind: portal and statement name. Names are kept as Latin-1 so that any bytes survive. */
+export function bindParts(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): { readonly portal: string; readonly statement: string } | undefined {
+  const at = start + HEADER_BYTES;
+  const portalEnd = terminator(bytes, at, end);
+  if (portalEnd < 0) return undefined;
+  const statementEnd = terminator(bytes, portalEnd + 1, end);
+  if (statementEnd < 0) return undefined;
+  return {
+    portal: portalEnd === at ? "" : bytes.toString("latin1", at, portalEnd),
+    statement:
+      statementEnd === portalEnd + 1 ? "" : bytes.toString("latin1", portalEnd + 1, statementEnd),
+  };
+}
+
+/** Execute: portal and row limit (0: none). */
+export function executeParts(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): { readonly portal: string; readonly maxRows: number } | undefined {
+  const at = start + HEADER_BYTES;
+  const portalEnd = terminator(bytes, at, end);
+  if (portalEnd < 0 || portalEnd + 5 !== end) return undefined;
+  return {
+    portal: portalEnd === at ? "" : bytes.toString("latin1", at, portalEnd),
+    maxRows: bytes.readInt32BE(portalEnd + 1),
+  };
+}
+
+/** Close: what of which name. */
+export function closeParts(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): { readonly what: "statement" | "portal"; readonly name: string } | undefined {
+  const at = start + HEADER_BYTES;
+  const what = bytes[at];
+  const nameEnd = terminator(bytes, at + 1, end);
+  if (nameEnd < 0 || (what !== 0x53 && what !== 0x50)) return undefined;
+  return {
+    what: what === 0x53 ? "statement" : "portal",
+    name: bytes.toString("latin1", at + 1, nameEnd),
+  };
+}
