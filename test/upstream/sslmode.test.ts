@@ -1,3 +1,9 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import t from "tap";
 import { dial } from "../../src/upstream/dial.ts";
 import type { ServerTls } from "../../src/upstream/server-address.ts";
@@ -14,9 +20,6 @@ import {
   strangerCert,
 } from "../tls/certificates.ts";
 import { ask, at, deps, describe, request, serverWith } from "./sessions.ts";
-import { mkdtemp, chmod, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 
 const folder = await mkdtemp(join(tmpdir(), "twinwire-ca-"));
 t.teardown(() => rm(folder, { recursive: true }));
@@ -268,3 +271,53 @@ for (const { why, server, tls, user = "app", host, password = PASSWORD, outcome 
     result.server.socket.destroy();
   });
 }
+
+/** How `psql` gets on with the same settings: "tls", "plain" or "no session". */
+async function psql(psqlArguments: readonly string[], password: string): Promise<string> {
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    HOME: folder,
+    PGPASSWORD: password,
+    PGCONNECT_TIMEOUT: "20",
+  };
+  const child = spawn("psql", ["-XAtw", ...psqlArguments], {
+    env,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const [said] = await Promise.all([text(child.stdout), once(child, "close")]);
+  return said === "t\n" ? "tls" : said === "f\n" ? "plain" : "no session";
+}
+
+async function connectionString(row: Row, index: number): Promise<string> {
+  const { server, tls, host = "127.0.0.1", user = "app" } = row;
+  const words = [
+    `host=${host} port=${server.port} user=${user} dbname=postgres sslmode=${tls.mode}`,
+  ];
+  words.push(`channel_binding=${tls.channelBinding ?? "prefer"}`);
+  for (const [word, pem] of [
+    ["sslrootcert", tls.rootCert],
+    ["sslcert", tls.cert],
+    ["sslkey", tls.key],
+  ] as const) {
+    if (pem === undefined) continue;
+    const path = join(folder, `${index}.${word}`);
+    await writeFile(path, pem, { mode: 0o600 });
+    words.push(`${word}=${path}`);
+  }
+  return words.join(" ");
+}
+
+const hasPsql = spawnSync("psql", ["--version"]).status === 0;
+
+await t.test(
+  "psql with the same settings gets the same kind of session, or none",
+  { skip: hasPsql ? false : "psql is not installed" },
+  async (test) => {
+    const query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    for (const [index, row] of rows.entries()) {
+      const expected = /^ready (\w+)$/.exec(String(row.outcome))?.[1] ?? "no session";
+      const string = await connectionString(row, index);
+      test.equal(await psql([string, "-c", query], row.password ?? PASSWORD), expected, row.why);
+    }
+  },
+);
