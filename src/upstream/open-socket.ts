@@ -9,6 +9,7 @@ import type { ServerAddress } from "./server-address.ts";
 import { encodeStartup } from "../wire/postgres/startup.ts";
 import { tlsOptions } from "./tls-options.ts";
 
+/** `tls_if_offered`: ask, and go on without when the server says no. */
 export type Encryption = "plain" | "tls_if_offered" | "tls";
 
 /** `no_tls`: it could have been made without TLS. Every other failure is thrown. */
