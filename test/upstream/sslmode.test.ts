@@ -272,6 +272,9 @@ for (const { why, server, tls, user = "app", host, password = PASSWORD, outcome 
   });
 }
 
+/** A program of the machine, if it is there; not one of the packages. */
+const PSQL = "psql";
+
 /** How `psql` gets on with the same settings: "tls", "plain" or "no session". */
 async function psql(psqlArguments: readonly string[], password: string): Promise<string> {
   const env = {
@@ -280,7 +283,7 @@ async function psql(psqlArguments: readonly string[], password: string): Promise
     PGPASSWORD: password,
     PGCONNECT_TIMEOUT: "20",
   };
-  const child = spawn("psql", ["-XAtw", ...psqlArguments], {
+  const child = spawn(PSQL, ["-XAtw", ...psqlArguments], {
     env,
     stdio: ["ignore", "pipe", "ignore"],
   });
@@ -307,7 +310,7 @@ async function connectionString(row: Row, index: number): Promise<string> {
   return words.join(" ");
 }
 
-const hasPsql = spawnSync("psql", ["--version"]).status === 0;
+const hasPsql = spawnSync(PSQL, ["--version"]).status === 0;
 
 await t.test(
   "psql with the same settings gets the same kind of session, or none",
