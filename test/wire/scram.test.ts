@@ -178,7 +178,12 @@ void t.test("a client-first-message that is wrong gets PostgreSQL's error", asyn
     ["p=tls-server-end-point,,n=,r=abc", tls, "08P01", "malformed SCRAM message"],
     ["n,,n=,r=abc", plus, "08P01", "malformed SCRAM message"],
     ["y,,n=,r=abc", plus, "08P01", "malformed SCRAM message"],
-    ["p=tls-unique,,n=,r=abc", plus, "08P01", "unsupported SCRAM channel-binding type"],
+    [
+      "p=tls-unique,,n=,r=abc",
+      plus,
+      "08P01",
+      'unsupported SCRAM channel-binding type "tls-unique"',
+    ],
     // Somebody in between took PLUS off the list.
     ["y,,n=,r=abc", tls, "28000", "SCRAM channel binding negotiation error"],
   ] as const) {

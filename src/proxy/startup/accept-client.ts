@@ -102,16 +102,19 @@ async function beginning(
     begun = Buffer.alloc(0);
     if (request.type === "ssl_request" && open.ssl) {
       open.ssl = false;
-      refuseEarlyBytes(link, "SSL request");
       if (deps.tls && !link.encrypted) {
         open.gssenc = false;
+        refuseEarlyBytes(link, "SSL request");
         link.write(ACCEPTED);
         await link.secure(deps.tls);
-      } else link.write(DECLINED);
+      } else {
+        link.write(DECLINED);
+        refuseEarlyBytes(link, "SSL request");
+      }
     } else if (request.type === "gssenc_request" && open.gssenc) {
       open.gssenc = false;
-      refuseEarlyBytes(link, "GSSAPI encryption request");
       link.write(DECLINED);
+      refuseEarlyBytes(link, "GSSAPI encryption request");
     } else if (request.type === "startup" || request.type === "cancel_request") {
       return request;
     } else throw unsupported(1234, request.type === "ssl_request" ? 5679 : 5680);

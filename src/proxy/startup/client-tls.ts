@@ -67,10 +67,11 @@ export function agreedOnProtocol(encrypted: TLSSocket): boolean {
 }
 
 /**
- * After the handshake a TLS socket keeps errors to itself until its owner asks for them, as
- * `tls.Server` does for its own. Without this a corrupt record would leave the connection hanging.
+ * After the handshake a TLS socket keeps its errors to itself until its owner asks for them, as
+ * `tls.Server` does, and even then it stays open. After a corrupt record there is nothing to wait for.
  */
 function takeControl(encrypted: TLSSocket): void {
   const owned = encrypted as TLSSocket & { _releaseControl?: () => boolean };
   owned._releaseControl?.();
+  encrypted.on("_tlsError", () => encrypted.destroy());
 }

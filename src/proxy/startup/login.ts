@@ -19,7 +19,7 @@ import {
   readClientFinal,
   readClientFirst,
 } from "../../wire/postgres/scram-server.ts";
-import type { ScramFault } from "../../wire/postgres/scram-server.ts";
+import type { ScramFault } from "../../wire/postgres/scram-attributes.ts";
 import {
   parseScramVerifier,
   SCRAM_SHA_256,

@@ -1,6 +1,8 @@
 import { timingSafeEqual } from "node:crypto";
 import { SCRAM_SHA_256_PLUS, base64, decodeBase64, hmac, sha256, xor } from "./scram.ts";
 import type { ScramVerifier } from "./scram.ts";
+import { printable, readScram } from "./scram-attributes.ts";
+import type { ScramFault, ScramMessage } from "./scram-attributes.ts";
 
 /** What the client chose, and what it could have chosen. */
 export type ScramOffer = {
@@ -17,14 +19,6 @@ export type ScramClientFirst = {
   /** What the `c=` attribute of the final message must be. */
   readonly bound: string;
   readonly plus: boolean;
-};
-
-/** A message that ends the login with PostgreSQL's own error. */
-export type ScramFault = {
-  readonly kind: "fault";
-  readonly sqlstate: string;
-  readonly message: string;
-  readonly detail?: string;
 };
 
 /** The challenge sent, with what is needed to check the answer. */
@@ -48,63 +42,66 @@ export type ScramProof =
   | { readonly kind: "wrong" };
 
 /** Reads client-first-message. @see https://www.rfc-editor.org/rfc/rfc5802#section-7 */
-export function readClientFirst(message: string, offer: ScramOffer): ScramClientFirst | ScramFault {
-  if (message.length === 0) return malformed("The message is empty.");
-  if (message.includes("\0")) return malformed("Message length does not match input length.");
-  const plus = offer.mechanism === SCRAM_SHA_256_PLUS;
-  const header = /^(?:[ny]|p=([^,]*)),([^,]*),/.exec(message);
-  if (!header) return malformed("The channel binding flag is malformed.");
-  const fault = bindingFault(message.charAt(0), header[1], plus, offer);
-  if (fault) return fault;
-  if (header[2]?.startsWith("a")) {
-    return unsupported("client uses authorization identity, but it is not supported");
-  }
-  if (header[2] !== "") return malformed("Unexpected attribute in client-first-message.");
-  const bare = message.slice(header[0].length);
-  if (bare.startsWith("m")) return unsupported("client requires an unsupported SCRAM extension");
-  const attributes = /^n=[^,]*,r=([^,]*)((?:,[A-Za-z]=[^,]*)*)$/.exec(bare);
-  if (!attributes) return malformed("Attribute expected in client-first-message.");
-  const nonce = attributes[1] ?? "";
-  if (!/^[\x21-\x7e]*$/.test(nonce)) {
-    return protocolFault("non-printable characters in SCRAM nonce");
-  }
-  const data = plus && offer.certificateHash ? offer.certificateHash : Buffer.alloc(0);
-  const bound = base64(Buffer.concat([Buffer.from(header[0], "latin1"), data]));
-  return { kind: "first", bare, nonce, bound, plus };
+export function readClientFirst(text: string, offer: ScramOffer): ScramClientFirst | ScramFault {
+  return readScram(text, (message) => {
+    const plus = offer.mechanism === SCRAM_SHA_256_PLUS;
+    skipBindingFlag(message, plus, offer);
+    if (message.next === "a") {
+      message.fail("0A000", "client uses authorization identity, but it is not supported");
+    }
+    if (message.next !== ",") {
+      const found = printable(message.next);
+      message.malformed(`Unexpected attribute "${found}" in client-first-message.`);
+    }
+    message.skip(1);
+    const header = text.slice(0, message.at);
+    const bare = text.slice(message.at);
+    if (message.next === "m") {
+      message.fail("0A000", "client requires an unsupported SCRAM extension");
+    }
+    message.take("n");
+    const nonce = message.take("r");
+    if (!/^[\x21-\x7e]*$/.test(nonce)) {
+      message.fail("08P01", "non-printable characters in SCRAM nonce");
+    }
+    while (message.next !== "") message.takeAny();
+    const data = plus && offer.certificateHash ? offer.certificateHash : Buffer.alloc(0);
+    const bound = base64(Buffer.concat([Buffer.from(header, "latin1"), data]));
+    return { kind: "first", bare, nonce, bound, plus };
+  });
 }
 
-function bindingFault(
-  flag: string,
-  bindingName: string | undefined,
-  plus: boolean,
-  offer: ScramOffer,
-): ScramFault | undefined {
+/** The client says whether it binds the login to TLS: `n` it cannot, `y` it thinks we cannot, `p=` how. */
+function skipBindingFlag(message: ScramMessage, plus: boolean, offer: ScramOffer): void {
+  const flag = message.next;
   if (flag === "p") {
-    if (!plus) {
-      return malformed(
-        "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes channel binding data.",
-      );
-    }
-    if (bindingName === "tls-server-end-point") return undefined;
-    return protocolFault("unsupported SCRAM channel-binding type");
+    if (!plus) message.malformed(BINDING_UNANNOUNCED);
+    const type = message.take("p");
+    if (type === "tls-server-end-point") return;
+    const shown = type.slice(0, 30).replaceAll(/[^\x21-\x7e]/g, "?");
+    message.fail("08P01", `unsupported SCRAM channel-binding type "${shown}"`);
   }
-  if (plus) {
-    return malformed(
-      "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel binding data.",
-    );
+  if (flag !== "n" && flag !== "y") {
+    message.malformed(`Unexpected channel-binding flag "${printable(flag)}".`);
   }
+  if (plus) message.malformed(BINDING_MISSING);
   // Somebody in between may have taken the stronger mechanism off the list.
   if (flag === "y" && offer.certificateHash) {
-    return {
-      kind: "fault",
-      sqlstate: "28000",
-      message: "SCRAM channel binding negotiation error",
-      detail:
-        "The client supports SCRAM channel binding but thinks the server does not.  However, this server does support channel binding.",
-    };
+    message.fail("28000", "SCRAM channel binding negotiation error", BINDING_HIDDEN);
   }
-  return undefined;
+  message.skip(1);
+  if (message.next !== ",") {
+    message.malformed(`Comma expected, but found character "${printable(message.next)}".`);
+  }
+  message.skip(1);
 }
+
+const BINDING_UNANNOUNCED =
+  "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes channel binding data.";
+const BINDING_MISSING =
+  "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel binding data.";
+const BINDING_HIDDEN =
+  "The client supports SCRAM channel binding but thinks the server does not.  However, this server does support channel binding.";
 
 /** `nonce` is fresh printable randomness without commas: 18 random bytes in base64. */
 export function challengeClient(
@@ -125,25 +122,33 @@ export type ScramClientFinal = {
 };
 
 /** Reads client-final-message, all but the proof checked. */
-export function readClientFinal(message: string, sent: ScramSent): ScramClientFinal | ScramFault {
-  if (message.length === 0) return malformed("The message is empty.");
-  if (message.includes("\0")) return malformed("Message length does not match input length.");
-  const found = /^(c=([^,]*),r=([^,]*)(?:,[A-Za-oq-z]=[^,]*)*),p=([^,]*)(.*)$/s.exec(message);
-  if (!found) return malformed("Attribute expected in client-final-message.");
-  const [, withoutProof = "", bound, nonce, proofText = "", rest] = found;
-  if (bound !== sent.first.bound) {
-    return sent.first.plus
-      ? { kind: "fault", sqlstate: "28000", message: "SCRAM channel binding check failed" }
-      : protocolFault("unexpected SCRAM channel-binding attribute in client-final-message");
-  }
-  const proof = decodeBase64(proofText);
-  if (proof?.length !== 32) return malformed("Malformed proof in client-final-message.");
-  if (rest !== "") return malformed("Garbage found at the end of client-final-message.");
-  if (nonce !== sent.nonce) {
-    return { ...protocolFault("invalid SCRAM response"), detail: "Nonce does not match." };
-  }
-  const authMessage = `${sent.first.bare},${sent.message},${withoutProof}`;
-  return { kind: "final", proof, authMessage };
+export function readClientFinal(text: string, sent: ScramSent): ScramClientFinal | ScramFault {
+  return readScram(text, (message) => {
+    if (message.take("c") !== sent.first.bound) {
+      if (sent.first.plus) message.fail("28000", "SCRAM channel binding check failed");
+      message.fail("08P01", "unexpected SCRAM channel-binding attribute in client-final-message");
+    }
+    const nonce = message.take("r");
+    let proofAt = message.at;
+    let attribute = message.takeAny();
+    while (attribute.name !== "p") {
+      proofAt = message.at;
+      attribute = message.takeAny();
+    }
+    const proof = decodeBase64(attribute.value);
+    if (proof?.length !== 32) return message.malformed("Malformed proof in client-final-message.");
+    if (message.next !== "") {
+      message.malformed("Garbage found at the end of client-final-message.");
+    }
+    if (nonce !== sent.nonce)
+      message.fail("08P01", "invalid SCRAM response", "Nonce does not match.");
+    const withoutProof = text.slice(0, proofAt - 1);
+    return {
+      kind: "final",
+      proof,
+      authMessage: `${sent.first.bare},${sent.message},${withoutProof}`,
+    };
+  });
 }
 
 /** Checks the proof. The time it takes does not depend on the outcome. */
@@ -152,16 +157,4 @@ export function checkClientProof(final: ScramClientFinal, verifier: ScramVerifie
   const serverFinal = `v=${base64(hmac(verifier.serverKey, final.authMessage))}`;
   const proven = timingSafeEqual(sha256(clientKey), verifier.storedKey);
   return proven ? { kind: "proven", clientKey, serverFinal } : { kind: "wrong" };
-}
-
-function malformed(detail: string): ScramFault {
-  return { ...protocolFault("malformed SCRAM message"), detail };
-}
-
-function protocolFault(message: string): ScramFault {
-  return { kind: "fault", sqlstate: "08P01", message };
-}
-
-function unsupported(message: string): ScramFault {
-  return { kind: "fault", sqlstate: "0A000", message };
 }
