@@ -12,7 +12,6 @@ export type ControlStore = {
   watch(migration: string, listener: (record: MigrationRecord) => void, signal: AbortSignal): void;
   /** @returns undefined while somebody else holds it. */
   acquireLease(request: LeaseRequest): Promise<Lease | undefined>;
-  saveAttempt(attempt: AttemptDocument): Promise<void>;
   /** As they were saved, the newest first. */
   attempts(migration: string, limit: number): Promise<readonly unknown[]>;
   /** The newest events are kept, older ones are dropped. */

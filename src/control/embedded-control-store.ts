@@ -53,8 +53,6 @@ export async function openControlStore(
     },
     watch: (migration, listener, signal) => listen(listeners, migration, listener, signal),
     acquireLease: async (request) => acquireLease(database, deps.clock, request),
-    saveAttempt: async (attempt) =>
-      database.transaction("durable", () => writeAttempt(database, attempt)),
     attempts: async (migration, limit) =>
       database
         .all(SELECT_ATTEMPTS, [migration, limit])

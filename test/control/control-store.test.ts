@@ -99,15 +99,16 @@ await t.test(
   "attempts are saved step by step and read newest first, each migration its own",
   async (test) => {
     const { store, database } = await open(temporaryFolder(test));
-    for (const [id, migration] of [
-      ["a1", "orders"],
-      ["a2", "orders"],
-      ["b1", "billing"],
-    ] as const) {
-      await store.saveAttempt({ id, migration, startedAt: "2026-01-01T00:00:00.000Z" });
+    const startedAt = "2026-01-01T00:00:00.000Z";
+    const grown = { id: "a1", migration: "orders", startedAt, timeline: ["pause"] };
+    for (const [revision, attempt] of [
+      { id: "a1", migration: "orders", startedAt },
+      { id: "a2", migration: "orders", startedAt },
+      { id: "b1", migration: "billing", startedAt },
+      grown,
+    ].entries()) {
+      await store.compareAndSet(change(revision, 1, { attempts: [attempt] }));
     }
-    const grown = { id: "a1", migration: "orders", startedAt: "2026-01-01T00:00:00.000Z", more: 1 };
-    await store.saveAttempt(grown);
     const orders = (await store.attempts("orders", 10)) as readonly { id: string }[];
     test.strictSame(
       orders.map((attempt) => attempt.id),

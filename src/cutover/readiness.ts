@@ -1,0 +1,140 @@
+import type { Verb } from "./attempt.ts";
+
+/** What is known of a migration now, gathered by the composition root. */
+export type ReadinessFacts = {
+  readonly shadow: {
+    readonly enabled: boolean;
+    readonly state: "off" | "connecting" | "on" | "down";
+  };
+  /** The side that would become the primary. `detail` says why it is not reachable. */
+  readonly target: { readonly reachable: boolean; readonly detail: string };
+  readonly statements: { readonly seen: number; readonly compared: number };
+  readonly openDivergences: number;
+  readonly driftedTables: readonly string[];
+  /** Sessions that would be ended by the move, by reason. */
+  readonly pinnedSessions: Readonly<Record<string, number>>;
+  readonly replicationManaged: boolean;
+};
+
+/** One condition of a switch, shown and checked. `cure` says what to do about it. */
+export type Guard = {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly value: string;
+  readonly limit: string;
+  readonly cure: string;
+};
+
+export type Readiness = { readonly ready: boolean; readonly guards: readonly Guard[] };
+
+/** Every guard with its value; `ready` when all hold. */
+export function readiness(facts: ReadinessFacts): Readiness {
+  const guards = [
+    targetReachable(facts),
+    shadowState(facts),
+    trafficCompared(facts),
+    openDivergences(facts),
+    driftedTables(facts),
+    pinnedSessions(facts),
+    replication(facts),
+  ];
+  return { ready: guards.every((guard) => guard.ok), guards };
+}
+
+/**
+ * A cutover needs every guard. Going back must stay possible on a bad day, so a rollback is stopped
+ * only by what would lose answers or writes. `route` is the operator's own decision.
+ */
+const GUARDS_OF_VERB: Partial<Record<Verb, readonly string[]>> = {
+  route: ["target_reachable"],
+  rollback: ["target_reachable", "drifted_tables"],
+};
+
+/** The guards that refuse this verb now; empty when it may go on. */
+export function refusing(verb: Verb, facts: ReadinessFacts): readonly Guard[] {
+  const asked = GUARDS_OF_VERB[verb];
+  return readiness(facts).guards.filter(
+    (guard) => !guard.ok && (asked === undefined || asked.includes(guard.name)),
+  );
+}
+
+function targetReachable({ target }: ReadinessFacts): Guard {
+  return {
+    name: "target_reachable",
+    ok: target.reachable,
+    value: target.reachable ? "yes" : `no: ${target.detail}`,
+    limit: "yes",
+    cure: "Start the database that is to become the primary and see that Twinwire can log in to it.",
+  };
+}
+
+function shadowState({ shadow }: ReadinessFacts): Guard {
+  return {
+    name: "shadow_state",
+    ok: shadow.enabled && shadow.state === "on",
+    value: shadow.enabled ? shadow.state : "off",
+    limit: "on",
+    cure: "Switch the shadow on and wait until it is connected, so that the target is seen under real traffic.",
+  };
+}
+
+/** The share is information; nothing compared at all is a refusal. */
+function trafficCompared({ statements }: ReadinessFacts): Guard {
+  const { seen, compared } = statements;
+  const percent = seen === 0 ? 0 : Math.floor((compared / seen) * 1000) / 10;
+  return {
+    name: "traffic_compared",
+    ok: compared > 0,
+    value: `${percent} % (${compared} of ${seen} statements)`,
+    limit: "more than 0 %",
+    cure: "Let the application run with the shadow on, and read in the report why statements were not compared.",
+  };
+}
+
+function openDivergences(facts: ReadinessFacts): Guard {
+  return {
+    name: "open_divergences",
+    ok: facts.openDivergences === 0,
+    value: String(facts.openDivergences),
+    limit: "0",
+    cure: "Look at each divergence; correct it, or add a rule that says why it is fine.",
+  };
+}
+
+function driftedTables({ driftedTables: tables }: ReadinessFacts): Guard {
+  const named = tables.slice(0, 5).join(", ");
+  const more = tables.length > 5 ? ` and ${tables.length - 5} more` : "";
+  return {
+    name: "drifted_tables",
+    ok: tables.length === 0,
+    value: tables.length === 0 ? "none" : `${named}${more}`,
+    limit: "none",
+    cure: "A write was lost in these tables: bring them in step again before the traffic goes there.",
+  };
+}
+
+function pinnedSessions(facts: ReadinessFacts): Guard {
+  const entries = Object.entries(facts.pinnedSessions).filter(([, count]) => count > 0);
+  return {
+    name: "pinned_sessions",
+    ok: true,
+    value:
+      entries.length === 0
+        ? "0"
+        : entries.map(([reason, count]) => `${reason} ${count}`).join(", "),
+    limit: "any",
+    cure: "For information: these sessions cannot move and are ended with 57P01; their clients must reconnect.",
+  };
+}
+
+function replication({ replicationManaged }: ReadinessFacts): Guard {
+  return {
+    name: "replication",
+    ok: true,
+    value: replicationManaged ? "by Twinwire" : "by someone else",
+    limit: "any",
+    cure: replicationManaged
+      ? "For information."
+      : "For information: Twinwire cannot see whether the target holds every write; make sure of it before switching.",
+  };
+}
