@@ -1,7 +1,10 @@
 /** The newest minor version of protocol 3 that Twinwire speaks to clients. */
 export const NEWEST_MINOR = 2;
 
-/** The longest secret key since protocol 3.2, in bytes; before it is always 4. */
+/** From this minor version on secret keys may be longer than 4 bytes. */
+export const LONG_KEYS_MINOR = 2;
+
+/** The longest secret key of protocol 3.2, in bytes. */
 export const MAX_SECRET_KEY_BYTES = 256;
 
 /** The longest startup packet that PostgreSQL takes, without its length word. */
