@@ -79,7 +79,7 @@ function configText(databases: DemoDatabases, folder: string): string {
     replication: { managed: false }
     cutover: { max_pause: 5s }
 admin: { address: "127.0.0.1:0" }
-store: { path: "${join(folder, "data")}" }
+store: { path: ${JSON.stringify(join(folder, "data"))} }
 log: { level: warn }
 `;
 }
