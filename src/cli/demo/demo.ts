@@ -7,8 +7,6 @@ import { fileURLToPath } from "node:url";
 import { messageOf } from "../../base/errors.ts";
 import type { AttemptItem } from "../../admin/ports.ts";
 import type { Side } from "../../routing/side.ts";
-import { openAdminClient } from "./admin-client.ts";
-import type { AdminClient } from "./admin-client.ts";
 import { startApplication } from "./application.ts";
 import type { Application, ApplicationOptions } from "./application.ts";
 import {
@@ -23,6 +21,8 @@ import type { DatabaseContents, DemoDatabases } from "./databases.ts";
 import { DIFFERENCES } from "./differences.ts";
 import { openFingerprints } from "./fingerprints.ts";
 import { nameFindings } from "./findings.ts";
+import { openOperator } from "./operator.ts";
+import type { Operator } from "./operator.ts";
 import { openProgress } from "./progress.ts";
 import type { Progress } from "./progress.ts";
 import { failuresOf, summaryText } from "./summary.ts";
@@ -50,7 +50,7 @@ type Stage = {
   /** What each side held before the application began. */
   readonly loaded: DatabaseContents;
   readonly twinwire: TwinwireProcess;
-  readonly admin: AdminClient;
+  readonly operator: Operator;
   readonly connection: string;
   readonly fingerprintOf: (statement: string) => string;
   readonly progress: Progress;
@@ -134,9 +134,9 @@ async function setUp(progress: Progress, signal: AbortSignal, closers: Closers):
   closers.push(() => twinwire.stop());
   const connection = `postgres://${DEMO_USER}:${databases.password}@${twinwire.listen}/${DEMO_DATABASE}`;
   progress.done(`Twinwire answers on ${twinwire.listen}, its status page is ${twinwire.admin}/`);
-  const admin = openAdminClient(twinwire.admin, DEMO_MIGRATION);
+  const operator = openOperator(twinwire.admin, DEMO_MIGRATION);
   const fingerprintOf = await openFingerprints();
-  return { databases, loaded, twinwire, admin, connection, fingerprintOf, progress, signal };
+  return { databases, loaded, twinwire, operator, connection, fingerprintOf, progress, signal };
 }
 
 async function run(stage: Stage, seconds: number, closers: Closers): Promise<DemoFacts> {
@@ -155,8 +155,8 @@ async function run(stage: Stage, seconds: number, closers: Closers): Promise<Dem
   return {
     application: application.stats(),
     databases: await settle(stage, application.stats().orders),
-    findings: nameFindings(await stage.admin.divergences(), stage.fingerprintOf),
-    status: await stage.admin.status(),
+    findings: nameFindings(await stage.operator.divergences(), stage.fingerprintOf),
+    status: await stage.operator.status(),
     toggles,
   };
 }
@@ -177,7 +177,10 @@ async function lookOn(
 ): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   while (Date.now() < deadline) {
-    const [status, items] = await Promise.all([stage.admin.status(), stage.admin.divergences()]);
+    const [status, items] = await Promise.all([
+      stage.operator.status(),
+      stage.operator.divergences(),
+    ]);
     const found = nameFindings(items, stage.fingerprintOf).found.length;
     const { answers, errors } = application.stats();
     const compared = status.exchanges.compared;
@@ -192,7 +195,7 @@ async function lookOn(
 async function toggle(stage: Stage, to: Side, version: string): Promise<AttemptItem> {
   stage.signal.throwIfAborted();
   stage.progress.now(`moving the traffic to PostgreSQL ${version}`);
-  const attempt = await stage.admin.switchTo(to);
+  const attempt = await stage.operator.switchTo(to);
   const pause =
     attempt.pauseMs === undefined ? "" : ` in a pause of ${Math.round(attempt.pauseMs)} ms`;
   if (attempt.state === "succeeded") {
