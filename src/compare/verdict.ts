@@ -53,6 +53,7 @@ export const DIFFERENCE_REASONS = {
   interval_value: "an interval differs",
   interval_style: "the same interval, written in another style",
   date_style: "the same date, written in another style",
+  value_format: "the same value, written differently",
   row_order_free: "the same rows in another order, and the statement asks for none",
   column_type_alias: "the column's type differs, its values do not",
   error_message: "the same SQLSTATE with another message",
@@ -79,6 +80,8 @@ export const INCOMPARABLE_REASONS = {
   unordered_aggregate: "it aggregates rows in no defined order",
   drifted: "it reads a table in which a write was lost on the shadow",
   read_only: "the shadow refused it because its session is read-only",
+  transient_error: "one side failed for a passing reason (deadlock, lock, resources, shutdown)",
+  failed_transaction: "an earlier statement of its transaction failed on one side only",
   large_result:
     "the answer is too large to keep, and only tolerated differences were seen in its first rows",
   rule: "a rule in the configuration ignores it",

@@ -1,0 +1,95 @@
+import type { Statement } from "../sql/statement.ts";
+import type { CompareRule } from "./rule.ts";
+import type { Column } from "./columns.ts";
+
+/** What the rules say about one statement. */
+export type StatementPolicy = {
+  /** A rule ignores the statement as a whole. */
+  readonly ignored: boolean;
+  /** What they say about a column. */
+  column(column: Column): ColumnPolicy;
+};
+
+/** What the rules say about one column. */
+export type ColumnPolicy = {
+  readonly ignored: boolean;
+  readonly absolute: number | undefined;
+  readonly relative: number | undefined;
+  readonly clean: ReadonlySet<Cleaning>;
+};
+
+type Cleaning = Extract<CompareRule["action"], { kind: "clean" }>["with"][number];
+
+/** The rules that hold for a statement. */
+export function policyFor(
+  statement: Statement | undefined,
+  rules: readonly CompareRule[],
+): StatementPolicy {
+  const relevant = rules.filter((rule) => appliesTo(rule, statement));
+  if (relevant.length === 0) return NO_POLICY;
+  return {
+    ignored: relevant.some(
+      ({ action, match }) =>
+        action.kind === "ignore" && match.column === undefined && match.type === undefined,
+    ),
+    column: (column) => columnPolicy(relevant, column),
+  };
+}
+
+/** A text as the rules want it cleaned. */
+export function cleaned(text: string, clean: ReadonlySet<Cleaning>): string {
+  let result = text;
+  if (clean.has("trim")) result = result.trim();
+  if (clean.has("collapse_space")) result = result.replace(/\s+/g, " ");
+  if (clean.has("lower_case")) result = result.toLowerCase();
+  return result;
+}
+
+const NO_COLUMN_POLICY: ColumnPolicy = {
+  ignored: false,
+  absolute: undefined,
+  relative: undefined,
+  clean: new Set(),
+};
+const NO_POLICY: StatementPolicy = { ignored: false, column: () => NO_COLUMN_POLICY };
+
+function columnPolicy(rules: readonly CompareRule[], column: Column): ColumnPolicy {
+  let ignored = false;
+  let absolute: number | undefined;
+  let relative: number | undefined;
+  const clean = new Set<Cleaning>();
+  for (const { match, action } of rules) {
+    if (match.column !== undefined && match.column !== column.name) continue;
+    if (match.type !== undefined && match.type !== column.typeName) continue;
+    if (action.kind === "ignore") {
+      ignored = true;
+    } else if (action.kind === "tolerate") {
+      absolute = widest(absolute, action.absolute);
+      relative = widest(relative, action.relative);
+    } else {
+      for (const cleaning of action.with) clean.add(cleaning);
+    }
+  }
+  return { ignored, absolute, relative, clean };
+}
+
+function widest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
+}
+
+function appliesTo({ match }: CompareRule, statement: Statement | undefined): boolean {
+  const { fingerprint, table } = match;
+  if (fingerprint !== undefined && fingerprint !== statement?.fingerprint) return false;
+  if (table === undefined) return true;
+  return statement?.tables.some((name) => isSameTable(table, name)) ?? false;
+}
+
+/** `orders` and `public.orders` may be one table: the search path, not the text, decides. */
+function isSameTable(a: string, b: string): boolean {
+  if (a === b) return true;
+  return a.includes(".") !== b.includes(".") && lastPart(a) === lastPart(b);
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf(".") + 1);
+}

@@ -1,0 +1,113 @@
+import { canonicalRow, compareRows, noteTolerated } from "./rows.ts";
+import type { Row, RowSets, RowTally } from "./rows.ts";
+
+/** Which rows stand for each other, whatever the order. Rows are named by their number. */
+export type Partners = {
+  /** Pairs of rows that match or differ tolerably. */
+  readonly matched: readonly (readonly [primary: number, shadow: number])[];
+  readonly primaryLeft: readonly number[];
+  readonly shadowLeft: readonly number[];
+};
+
+/** Beyond so many rows without partner on a side, those left are compared in their sorted order only. */
+const MAX_SEARCHED = 100;
+
+/**
+ * Finds for each row of the primary one of the shadow that matches it: first by the same bytes, then
+ * by the same canonical spelling, then, for the few that are left, by comparing.
+ */
+export function findPartners(sets: RowSets, tally: RowTally): Partners {
+  const matched: (readonly [number, number])[] = [];
+  const all: Left = {
+    primary: sets.primary.map((_, index) => index),
+    shadow: sets.shadow.map((_, index) => index),
+  };
+  const unlike = pairByKey(all, bytesOf(sets.primary), bytesOf(sets.shadow), matched);
+  const exact = matched.length;
+  const left = pairByKey(
+    unlike,
+    (index) => canonicalRow(sets.pairs, rowAt(sets.primary, index), "primary"),
+    (index) => canonicalRow(sets.pairs, rowAt(sets.shadow, index), "shadow"),
+    matched,
+  );
+  const rest = verify(sets, left, matched, exact, tally);
+  return { matched, ...search(sets, rest, matched, tally) };
+}
+
+export function rowAt(rows: readonly Row[], index: number): Row {
+  const row = rows[index];
+  if (row === undefined) throw new Error("a row number is out of range");
+  return row;
+}
+
+type Left = { readonly primary: number[]; readonly shadow: number[] };
+type Matched = (readonly [number, number])[];
+
+function bytesOf(rows: readonly Row[]): (index: number) => string {
+  return (index) => rowAt(rows, index).body.toString("latin1");
+}
+
+function pairByKey(
+  left: Left,
+  primaryKey: (index: number) => string,
+  shadowKey: (index: number) => string,
+  matched: Matched,
+): Left {
+  const byKey = new Map<string, number[]>();
+  // Backwards, so that the earliest is taken first.
+  for (const index of left.shadow.toReversed()) {
+    const key = shadowKey(index);
+    const same = byKey.get(key);
+    if (same === undefined) byKey.set(key, [index]);
+    else same.push(index);
+  }
+  const primary = left.primary.filter((index) => {
+    const partner = byKey.get(primaryKey(index))?.pop();
+    if (partner !== undefined) matched.push([index, partner]);
+    return partner === undefined;
+  });
+  const shadow = [...byKey.values()].flat().toSorted((a, b) => a - b);
+  return { primary, shadow };
+}
+
+/** A canonical spelling may be coarser than the comparison: pairs that differ after all are taken back. */
+function verify(sets: RowSets, left: Left, matched: Matched, from: number, tally: RowTally): Left {
+  const primary = [...left.primary];
+  const shadow = [...left.shadow];
+  const kept = matched.splice(from).filter(([a, b]) => {
+    if (isPartner(sets, a, b, tally)) return true;
+    primary.push(a);
+    shadow.push(b);
+    return false;
+  });
+  for (const pair of kept) matched.push(pair);
+  return { primary: primary.toSorted((a, b) => a - b), shadow: shadow.toSorted((a, b) => a - b) };
+}
+
+function search(
+  sets: RowSets,
+  left: Left,
+  matched: Matched,
+  tally: RowTally,
+): { primaryLeft: number[]; shadowLeft: number[] } {
+  const shadowLeft = [...left.shadow];
+  const isFew = left.primary.length <= MAX_SEARCHED && left.shadow.length <= MAX_SEARCHED;
+  const primaryLeft = left.primary.filter((a, position) => {
+    const candidates = isFew ? shadowLeft : left.shadow.slice(position, position + 1);
+    const partner = candidates.find((b) => isPartner(sets, a, b, tally));
+    if (partner === undefined) return true;
+    matched.push([a, partner]);
+    shadowLeft.splice(shadowLeft.indexOf(partner), 1);
+    return false;
+  });
+  return { primaryLeft, shadowLeft };
+}
+
+function isPartner(sets: RowSets, a: number, b: number, tally: RowTally): boolean {
+  const trial: RowTally = { tolerated: undefined, ignored: false };
+  const found = compareRows(sets.pairs, rowAt(sets.primary, a), rowAt(sets.shadow, b), trial);
+  if (found !== undefined && !found.difference.tolerated) return false;
+  if (found !== undefined) noteTolerated(tally, found, [a, b]);
+  if (trial.ignored) tally.ignored = true;
+  return true;
+}

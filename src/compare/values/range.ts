@@ -1,0 +1,88 @@
+import type { Buffer } from "node:buffer";
+import type { TypeNames } from "../context.ts";
+import { structuredFamily } from "./structured.ts";
+import type { FamilyOf, Piece, Structure } from "./structured.ts";
+import type { Family } from "./value.ts";
+
+/** A range over `boundName`: `[1,10)`, `(,5]`, `empty`. */
+export function rangeFamily(boundName: string, familyOf: FamilyOf): Family {
+  const bound = familyOf(boundName);
+  return structuredFamily({
+    group: `range of ${bound.group}`,
+    read: (raw) => (typeof raw === "string" ? readText(raw, bound) : readBinary(raw, bound)),
+    differs: "value",
+  });
+}
+
+/** A multirange over `boundName`: `{[1,3),[5,8)}`; binary is int32 count, then int32 length and range each. */
+export function multirangeFamily(boundName: string, familyOf: FamilyOf): Family {
+  const range = rangeFamily(boundName, familyOf);
+  return structuredFamily({
+    group: `multirange of ${range.group}`,
+    read: (raw, types) =>
+      typeof raw === "string" ? readMultirangeText(raw, range) : readMultirange(raw, range, types),
+    differs: "value",
+  });
+}
+
+function readText(text: string, bound: Family): Structure | undefined {
+  if (text === "empty") return { shape: "empty", pieces: [] };
+  const item = String.raw`((?:"(?:[^"\\]|\\.|"")*"|[^",\\]|\\.)*)`;
+  const parts = new RegExp(String.raw`^([[(])${item},${item}([\])])$`, "s").exec(text);
+  if (parts === null) return undefined;
+  const [, open, lower, upper, close] = parts;
+  const pieces = [unquote(lower), unquote(upper)].map((raw): Piece => ({ family: bound, raw }));
+  const lowerEdge = lower === "" ? "(" : open;
+  return { shape: `${lowerEdge}${upper === "" ? ")" : close}`, pieces };
+}
+
+/** One byte of flags, then for each bound that is there int32 length and value. */
+function readBinary(raw: Buffer, bound: Family): Structure | undefined {
+  const flags = raw[0];
+  if (flags === undefined) return undefined;
+  if ((flags & 0x01) !== 0) return { shape: "empty", pieces: [] };
+  const pieces: Piece[] = [];
+  let at = 1;
+  for (const infinite of [0x08, 0x10]) {
+    if ((flags & infinite) !== 0) {
+      pieces.push({ family: bound, raw: null });
+      continue;
+    }
+    if (at + 4 > raw.length) return undefined;
+    const end = at + 4 + raw.readInt32BE(at);
+    pieces.push({ family: bound, raw: raw.subarray(at + 4, end) });
+    at = end;
+  }
+  const shape = `${(flags & 0x02) !== 0 ? "[" : "("}${(flags & 0x04) !== 0 ? "]" : ")"}`;
+  return at === raw.length ? { shape, pieces } : undefined;
+}
+
+function readMultirangeText(text: string, range: Family): Structure | undefined {
+  if (!text.startsWith("{") || !text.endsWith("}")) return undefined;
+  const item = /[[(](?:"(?:[^"\\]|\\.|"")*"|[^"\\\])])*[\])]/gs;
+  const ranges = text.slice(1, -1).match(item) ?? [];
+  const pieces = ranges.map((raw): Piece => ({ family: range, raw }));
+  return { shape: `${pieces.length}`, pieces };
+}
+
+function readMultirange(raw: Buffer, range: Family, _types: TypeNames): Structure | undefined {
+  if (raw.length < 4) return undefined;
+  const pieces: Piece[] = [];
+  let at = 4;
+  for (let left = raw.readInt32BE(0); left > 0; left--) {
+    if (at + 4 > raw.length) return undefined;
+    const end = at + 4 + raw.readInt32BE(at);
+    pieces.push({ family: range, raw: raw.subarray(at + 4, end) });
+    at = end;
+  }
+  return at === raw.length ? { shape: `${pieces.length}`, pieces } : undefined;
+}
+
+function unquote(text: string | undefined): string | null {
+  if (text === undefined || text === "") return null;
+  return text.replace(
+    /\\(.)|"(")?/gs,
+    (_, escaped: string | undefined, double: string | undefined) =>
+      escaped ?? (double === undefined ? "" : '"'),
+  );
+}
