@@ -1,9 +1,5 @@
-import { setTimeout } from "node:timers/promises";
-
 /** Waits `ms`, or rejects as soon as the signal aborts. */
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
-
-export const systemSleep: Sleep = (ms, signal) => setTimeout(ms, undefined, { signal });
 
 type Settled<T> =
   | { readonly kind: "done"; readonly value: T }

@@ -1,14 +1,17 @@
+import { setTimeout } from "node:timers/promises";
 import t from "tap";
 import { openConductor, recoverRoute } from "../../src/cutover/conductor.ts";
 import type { Attempt } from "../../src/cutover/attempt.ts";
 import type { ReadinessFacts } from "../../src/cutover/readiness.ts";
 import type { Holder } from "../../src/cutover/traffic-port.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import { systemSleep } from "../../src/cutover/settle-within.ts";
+import type { Sleep } from "../../src/cutover/settle-within.ts";
 import { openControlStore } from "../../src/control/embedded-control-store.ts";
 import { openEmbeddedDatabase } from "../../src/control/embedded-database.ts";
 import { temporaryFolder } from "../control/temporary-folder.ts";
 import { conductorDeps, FakeTime, FakeTraffic, MemoryStore, never, READY } from "./ports.ts";
+
+const systemSleep: Sleep = (ms, signal) => setTimeout(ms, undefined, { signal });
 
 function steps(attempt: Attempt | undefined): readonly string[] {
   return (attempt?.timeline ?? []).map((step) => step.step);
