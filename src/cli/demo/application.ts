@@ -6,10 +6,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Client, DatabaseError } from "pg";
 import { messageOf } from "../../base/errors.ts";
+import { openLatencyHistogram } from "../../metrics/latency-histogram.ts";
+import type { LatencyHistogram } from "../../metrics/latency-histogram.ts";
 import { DIFFERENCES } from "./differences.ts";
 import type { Difference } from "./differences.ts";
-import { openLatencies } from "./latencies.ts";
-import type { Latencies } from "./latencies.ts";
 import { ANSWER_DEADLINE_MS, connectShop } from "./shop-connection.ts";
 import type { AskingStyle } from "./shop-connection.ts";
 import { openShop } from "./shop.ts";
@@ -64,12 +64,13 @@ type Floor = {
   stopping: boolean;
   errors: number;
   readonly firstErrors: string[];
-  readonly latencies: Latencies;
+  readonly latencies: LatencyHistogram;
 };
 
 /** Connects all clients and lets them begin. @throws when one cannot connect. */
 export async function startApplication(options: ApplicationOptions): Promise<Application> {
-  const floor: Floor = { stopping: false, errors: 0, firstErrors: [], latencies: openLatencies() };
+  const latencies = openLatencyHistogram();
+  const floor: Floor = { stopping: false, errors: 0, firstErrors: [], latencies };
   const auditor = await connectAuditor(options.url);
   const opened = await Promise.all(
     PLANS.map((plan, index) => openFor(plan, index + 1, options.url, floor)),
@@ -188,14 +189,14 @@ function statsOf(shops: readonly Shop[], floor: Floor, clients: number): Applica
     shops.reduce((total, shop) => total + pick(shop), 0);
   return {
     clients,
-    answers: floor.latencies.count(),
+    answers: floor.latencies.count,
     orders: sum((shop) => shop.books.orders),
     cancelled: sum((shop) => shop.books.cancelled),
     errors: floor.errors,
     firstErrors: floor.firstErrors,
-    p50Ms: floor.latencies.quantileMs(0.5),
-    p99Ms: floor.latencies.quantileMs(0.99),
-    maxMs: floor.latencies.maxMs(),
+    p50Ms: floor.latencies.quantileMs(0.5) ?? 0,
+    p99Ms: floor.latencies.quantileMs(0.99) ?? 0,
+    maxMs: floor.latencies.quantileMs(1) ?? 0,
   };
 }
 

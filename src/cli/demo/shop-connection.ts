@@ -2,7 +2,7 @@
 import { performance } from "node:perf_hooks";
 import { Client } from "pg";
 import type { QueryResult } from "pg";
-import type { Latencies } from "./latencies.ts";
+import type { LatencyHistogram } from "../../metrics/latency-histogram.ts";
 import type { Step } from "./statements.ts";
 
 /** How a client puts its questions. */
@@ -30,7 +30,7 @@ export type ShopConnection = {
 export type ConnectionSite = {
   readonly url: string;
   readonly applicationName: string;
-  readonly latencies: Latencies;
+  readonly latencies: LatencyHistogram;
 };
 
 /** An answer that does not come in this time is an error of the application. */
