@@ -39,7 +39,7 @@ export type AdminServer = {
   /** Where it listens, as `host:port`. */
   readonly address: string;
   /** Ends the event streams, answers what was asked, and frees the port. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 };
 
 const LIMITS: AdminLimits = {

@@ -80,7 +80,7 @@ function complaintAbout(
   database: string,
 ): string | undefined {
   const encode = "a / or ? in a password must be percent-encoded";
-  if (user === "") return "names no user: write postgres://user@host:port/database";
+  if (user === "") return `names no user: write postgres://user@host:port/database (${encode})`;
   if (host === "") return "names no host: write postgres://user@host:port/database";
   if (host.includes(",")) return "names several hosts: only one is supported";
   if (host.startsWith("/")) return "names a Unix socket: only TCP is supported";

@@ -114,7 +114,7 @@ export function oneOf<const Word extends string>(words: readonly Word[]): z.ZodT
 export function expectedOneOf(value: unknown, words: readonly string[]): string {
   const list =
     words.length === 1 ? words[0] : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
-  const meant = typeof value === "string" ? nearest(value, words) : undefined;
+  const meant = typeof value === "string" && words.length > 1 ? nearest(value, words) : undefined;
   return meant === undefined ? `expected ${list}` : `expected ${list}: did you mean ${meant}?`;
 }
 

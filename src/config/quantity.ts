@@ -40,7 +40,7 @@ export type HostPort = { readonly host: string; readonly port: number };
 
 /** @returns the parts of `host:port` or `[v6]:port`; port 0 lets the system choose. Undefined for anything else. */
 export function parseHostPort(text: string): HostPort | undefined {
-  const parts = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^:[\]/@\s]+)):(\d{1,5})$/.exec(text);
+  const parts = /^(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^:[\]/@\s]+)):(\d{1,5})$/.exec(text);
   const host = parts?.[1] ?? parts?.[2];
   const port = Number(parts?.[3]);
   return host === undefined || port > 65_535 ? undefined : { host, port };

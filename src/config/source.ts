@@ -39,9 +39,9 @@ export function parseSource(text: string): SourceOutcome {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
-  const problems = [...document.errors, ...document.warnings].map((error) => ({
-    ...position(error.pos[0]),
-    message: SENTENCES[error.code] ?? "is not valid YAML here",
+  const problems = syntaxProblems(document).map(([offset, message]) => ({
+    ...position(offset),
+    message,
   }));
   if (second !== undefined) {
     problems.push({ ...position(second.range[0]), message: "a second document: only one is read" });
@@ -50,10 +50,44 @@ export function parseSource(text: string): SourceOutcome {
   return { kind: "source", source: sourceOf(document, position) };
 }
 
+/** One mistake makes the parser stumble over what follows, so only the first of a kind of its own is named. */
+function syntaxProblems(document: Document): [offset: number, message: string][] {
+  const errors = [...document.errors, ...document.warnings];
+  const duplicates = errors.filter(({ code }) => code === "DUPLICATE_KEY");
+  const [first] = errors.filter(({ code }) => code !== "DUPLICATE_KEY");
+  const named = first === undefined ? duplicates : [first, ...duplicates];
+  const found = named.map(({ pos, code }): [number, string] => [
+    pos[0],
+    SENTENCES[code] ?? "is not valid YAML here",
+  ]);
+  return found.length > 0 ? found : aliasProblems(document);
+}
+
+/** The parser leaves aliases to whoever asks for the values. */
+function aliasProblems(document: Document): [offset: number, message: string][] {
+  const found: [offset: number, message: string][] = [];
+  visit(document, {
+    Alias(_key, node) {
+      if (node.resolve(document) === undefined) {
+        found.push([node.range?.[0] ?? 0, "an alias names no anchor before it"]);
+      }
+    },
+  });
+  if (found.length > 0) return found;
+  try {
+    document.toJS({ maxAliasCount: MAX_ALIASES });
+    return [];
+  } catch {
+    return [[0, "the aliases multiply beyond what is read"]];
+  }
+}
+
+const MAX_ALIASES = 100;
+
 function sourceOf(document: Document, position: (offset: number) => Position): Source {
   return {
     texts: textScalars(document),
-    raw: () => document.toJS({ maxAliasCount: 100 }),
+    raw: () => document.toJS({ maxAliasCount: MAX_ALIASES }),
     locate(path, at) {
       const node = nodeAt(document, path, at);
       return position(node?.range?.[0] ?? 0);
@@ -113,15 +147,13 @@ function childAt(
 
 /** The parser's own messages quote the document. */
 const SENTENCES: Partial<Record<ErrorCode, string>> = {
-  BAD_ALIAS: "an alias names no anchor before it",
   BAD_DQ_ESCAPE: "an escape in a quoted text is not valid",
-  BAD_INDENT: "the indentation does not fit what stands above",
+  BAD_INDENT: "the indentation does not fit what stands above, or a bracket is not closed",
   BAD_SCALAR_START: "a text that begins with this character must be quoted",
   BLOCK_AS_IMPLICIT_KEY: "a mapping begins where a value was expected",
   DUPLICATE_KEY: "this key stands twice in one mapping",
   MISSING_CHAR: "a quote, bracket, comma, colon or space is missing",
   MULTILINE_IMPLICIT_KEY: "a key must stand on one line: is a colon or a quote missing?",
-  RESOURCE_EXHAUSTION: "the aliases multiply beyond what is read",
   TAB_AS_INDENT: "a tab cannot be used to indent",
   TAG_RESOLVE_FAILED: "a tag is not known",
   UNEXPECTED_TOKEN: "this was not expected here: is a value that needs quotes unquoted?",
