@@ -1,0 +1,184 @@
+import type { IncomparableReason } from "../compare/verdict.ts";
+import {
+  type LatencyHistogram,
+  openLatencyHistogram,
+  type SavedLatency,
+} from "../metrics/latency-histogram.ts";
+import type { Statement } from "../sql/statement.ts";
+import type { CoverageTotals, FingerprintItem } from "./items.ts";
+import { latencyOf } from "./latency-verdict.ts";
+import type { Coverage } from "./recorder.ts";
+
+/** The counters of one fingerprint, with what is needed to keep and to show them. */
+export type CoverageEntry = {
+  readonly fingerprint: string;
+  readonly statement: string;
+  readonly coverage: Coverage;
+  readonly latency: { old: LatencyHistogram | undefined; new: LatencyHistogram | undefined };
+  /** Sum of all counters when it was last stored: counters only grow, so another sum is a change. */
+  storedSum: number;
+};
+
+/** The counters of all fingerprints of a migration, bounded. */
+export type CoverageTable = {
+  /** Hot path: one look-up. */
+  of(statement: Statement): Coverage;
+  entries(): Iterable<CoverageEntry>;
+  restore(fingerprint: string, statement: string, counters: string): void;
+};
+
+/** Where the statements of all fingerprints beyond the bound are counted together. */
+export const OTHER = "(other)";
+
+export function openCoverageTable(maxFingerprints: number): CoverageTable {
+  const table = new Map<string, CoverageEntry>();
+  const admit = (fingerprint: string, statement: string): CoverageEntry => {
+    const entry = newEntry(fingerprint, statement);
+    table.set(fingerprint, entry);
+    return entry;
+  };
+  const other = (): CoverageEntry =>
+    table.get(OTHER) ?? admit(OTHER, "statements of further fingerprints, counted together");
+  return {
+    of(statement) {
+      const known = table.get(statement.fingerprint);
+      if (known !== undefined) return known.coverage;
+      if (table.size >= maxFingerprints) return other().coverage;
+      return admit(statement.fingerprint, statement.normalised).coverage;
+    },
+    entries: () => table.values(),
+    restore: (fingerprint, statement, counters) =>
+      restoreInto(admit(fingerprint, statement), counters),
+  };
+}
+
+function newEntry(fingerprint: string, statement: string): CoverageEntry {
+  const latency: CoverageEntry["latency"] = { old: undefined, new: undefined };
+  const coverage: Coverage = {
+    seen: 0,
+    compared: 0,
+    match: 0,
+    tolerated: 0,
+    divergent: 0,
+    skipped: new Map(),
+    incomparable: new Map(),
+    toleratedReasons: new Map(),
+    recordLatency(side, elapsedMs): void {
+      // A histogram takes a kilobyte: most fingerprints of a long tail never need one.
+      (latency[side] ??= openLatencyHistogram()).record(elapsedMs);
+    },
+  };
+  return { fingerprint, statement, coverage, latency, storedSum: 0 };
+}
+
+/** @see CoverageEntry.storedSum */
+export function sumOf({ coverage, latency }: CoverageEntry): number {
+  const { seen, compared, match, tolerated, divergent } = coverage;
+  return (
+    seen +
+    compared +
+    match +
+    tolerated +
+    divergent +
+    total(coverage.skipped) +
+    total(coverage.incomparable) +
+    (latency.old?.count ?? 0) +
+    (latency.new?.count ?? 0)
+  );
+}
+
+function total(counts: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const count of counts.values()) sum += count;
+  return sum;
+}
+
+type SavedCounters = {
+  readonly seen: number;
+  readonly compared: number;
+  readonly match: number;
+  readonly tolerated: number;
+  readonly divergent: number;
+  readonly skipped: Readonly<Record<string, number>>;
+  readonly incomparable: Readonly<Record<IncomparableReason, number>>;
+  readonly toleratedReasons: Readonly<Record<string, number>>;
+  readonly latency: { readonly old?: SavedLatency; readonly new?: SavedLatency };
+};
+
+/** The counters as one JSON text, as `restore` takes them. */
+export function savedCounters({ coverage, latency }: CoverageEntry): string {
+  const { seen, compared, match, tolerated, divergent } = coverage;
+  return JSON.stringify({
+    seen,
+    compared,
+    match,
+    tolerated,
+    divergent,
+    skipped: Object.fromEntries(coverage.skipped),
+    incomparable: Object.fromEntries(coverage.incomparable),
+    toleratedReasons: Object.fromEntries(coverage.toleratedReasons),
+    latency: { old: latency.old?.saved(), new: latency.new?.saved() },
+  });
+}
+
+function restoreInto(entry: CoverageEntry, counters: string): void {
+  const saved = JSON.parse(counters) as SavedCounters;
+  const { coverage, latency } = entry;
+  coverage.seen = saved.seen;
+  coverage.compared = saved.compared;
+  coverage.match = saved.match;
+  coverage.tolerated = saved.tolerated;
+  coverage.divergent = saved.divergent;
+  for (const [reason, count] of Object.entries(saved.skipped)) {
+    coverage.skipped.set(reason, count);
+  }
+  for (const [reason, count] of Object.entries(saved.incomparable)) {
+    coverage.incomparable.set(reason as IncomparableReason, count);
+  }
+  for (const [reason, count] of Object.entries(saved.toleratedReasons)) {
+    coverage.toleratedReasons.set(reason, count);
+  }
+  if (saved.latency.old !== undefined) latency.old = openLatencyHistogram(saved.latency.old);
+  if (saved.latency.new !== undefined) latency.new = openLatencyHistogram(saved.latency.new);
+  entry.storedSum = sumOf(entry);
+}
+
+/** An entry in the shape of the public interface. */
+export function fingerprintItem(entry: CoverageEntry): FingerprintItem {
+  const { fingerprint, statement, coverage, latency } = entry;
+  const { seen, compared, match, tolerated, divergent } = coverage;
+  return {
+    fingerprint,
+    statement,
+    seen,
+    compared,
+    skipped: Object.fromEntries(coverage.skipped),
+    incomparable: Object.fromEntries(coverage.incomparable),
+    verdicts: { match, tolerated, divergent, incomparable: total(coverage.incomparable) },
+    latency: latencyOf(latency.old, latency.new),
+  };
+}
+
+/** The sums over all entries. */
+export function totalsOf(entries: Iterable<CoverageEntry>): CoverageTotals {
+  const sums = { fingerprints: 0, seen: 0, compared: 0, match: 0, tolerated: 0, divergent: 0 };
+  const skipped: Record<string, number> = {};
+  const incomparable: Record<string, number> = {};
+  const toleratedReasons: Record<string, number> = {};
+  for (const { coverage } of entries) {
+    sums.fingerprints++;
+    sums.seen += coverage.seen;
+    sums.compared += coverage.compared;
+    sums.match += coverage.match;
+    sums.tolerated += coverage.tolerated;
+    sums.divergent += coverage.divergent;
+    addTo(skipped, coverage.skipped);
+    addTo(incomparable, coverage.incomparable);
+    addTo(toleratedReasons, coverage.toleratedReasons);
+  }
+  return { ...sums, skipped, incomparable, toleratedReasons };
+}
+
+function addTo(sums: Record<string, number>, counts: ReadonlyMap<string, number>): void {
+  for (const [reason, count] of counts) sums[reason] = (sums[reason] ?? 0) + count;
+}
