@@ -4,6 +4,11 @@
  */
 export type Statement = {
   readonly kind: StatementKind;
+  /**
+   * `read` when the kind is, and for a text the parser refused when its words are those of a read:
+   * a server of another version may well accept it.
+   */
+  readonly looksLike: "read" | "other";
   /** 16 hex digits; equal for statements that differ in literals only. */
   readonly fingerprint: string;
   /** The text with every literal replaced by `$n`: holds no customer value. At most 4 kB. */
@@ -19,16 +24,21 @@ export type Statement = {
   /** Why its answer may differ between two correct servers. Empty for most. */
   readonly noise: readonly Noise[];
   readonly order: RowOrder;
+  /** Of PREPARE and DECLARE: the statement that EXECUTE and FETCH run. */
+  readonly body?: Statement;
 };
 
 export type StatementKind =
   | "read"
-  /** INSERT, UPDATE, DELETE, MERGE, SELECT FOR UPDATE, SELECT INTO, data-modifying WITH. */
+  /**
+   * INSERT, UPDATE, DELETE, MERGE, TRUNCATE, REFRESH MATERIALIZED VIEW, SELECT FOR UPDATE, SELECT
+   * INTO, data-modifying WITH; also inside EXPLAIN ANALYZE, DECLARE and COPY; COPY FROM a file.
+   */
   | "write"
   | "ddl"
-  /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their kin. */
+  /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their kin. Without effects: COMMIT or ROLLBACK PREPARED. */
   | "transaction"
-  /** SET, RESET, DISCARD, SHOW, set_config as the whole statement. */
+  /** SET, RESET, DISCARD, SHOW, SET CONSTRAINTS, set_config as the whole statement. */
   | "session"
   /** DECLARE, FETCH, MOVE, CLOSE. */
   | "cursor"
@@ -53,8 +63,13 @@ export type SessionEffect =
   | { readonly type: "release"; readonly name: string }
   | { readonly type: "rollback_to"; readonly name: string }
   | { readonly type: "prepare_transaction" }
-  /** `sql` sets the same value in another session of the same settings: a complete SET statement. */
+  /**
+   * `sql` sets the same value in another session of the same settings: a complete SET, or SELECT
+   * set_config(…). For transaction_read_only and its default it is `SET … TO on` or `SET … TO off`.
+   */
   | { readonly type: "set"; readonly name: string; readonly local: boolean; readonly sql: string }
+  /** set_config with a parameter or an expression: name or value are known to the server only. */
+  | { readonly type: "set_unknown"; readonly name: string | undefined; readonly local: boolean }
   | { readonly type: "reset"; readonly name: string }
   | { readonly type: "reset_all" }
   | { readonly type: "discard"; readonly target: "all" | "plans" | "sequences" | "temp" }
@@ -81,7 +96,10 @@ export type Noise =
   /** Reads what belongs to one server: ctid, xmin, pg_stat_*, pg_settings, oid values, version(). */
   | "server"
   | "explain"
-  /** LIMIT or OFFSET without ORDER BY, DISTINCT ON without ORDER BY. */
+  /**
+   * LIMIT or OFFSET without ORDER BY, DISTINCT ON without ORDER BY, row_number() and its kin over a
+   * window without ORDER BY, FETCH of a part of a cursor.
+   */
   | "underspecified"
   /** array_agg, string_agg, json_agg, xmlagg without ORDER BY. */
   | "unordered_aggregate";
@@ -100,4 +118,9 @@ export type RowOrder =
       readonly complete: boolean;
       /** LIMIT or OFFSET: with ties at the edge the row set itself is not determined. */
       readonly limited: boolean;
+      /**
+       * Further keys, behind a `*`: names to be looked up among the columns of the answer, and only
+       * good when one column alone has the name. `complete` is false with them.
+       */
+      readonly names?: readonly string[];
     };
