@@ -10,6 +10,7 @@ import {
   startDatabases,
 } from "../../src/cli/demo/databases.ts";
 import { DIFFERENCES } from "../../src/cli/demo/differences.ts";
+import { openFingerprints } from "../../src/cli/demo/fingerprints.ts";
 import type { Difference } from "../../src/cli/demo/differences.ts";
 
 const databases = await startDatabases("only for this test");
@@ -70,9 +71,11 @@ await t.test("the word for a difference agrees with the two answers", async (tt)
   }
 });
 
-await t.test("names and statements are told apart", async (tt) => {
+await t.test("names and fingerprints tell the differences apart", async (tt) => {
+  const fingerprintOf = await openFingerprints();
+  const fingerprints = DIFFERENCES.map((each) => fingerprintOf(each.statement));
+  tt.equal(new Set(fingerprints).size, DIFFERENCES.length);
   tt.equal(new Set(DIFFERENCES.map((each) => each.name)).size, DIFFERENCES.length);
-  tt.equal(new Set(DIFFERENCES.map((each) => each.statement)).size, DIFFERENCES.length);
 });
 
 await t.test(
