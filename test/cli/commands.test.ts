@@ -1,12 +1,10 @@
 import { readFile } from "node:fs/promises";
-import pc from "picocolors";
 import tap from "tap";
 import { VERSION } from "../../src/base/version.ts";
-import { run } from "../../src/cli/program.ts";
 import { startAdmin } from "../admin/admin-under-test.ts";
 import { fakeMigration, fakePorts, guard } from "../admin/fake-ports.ts";
 import type { FakeMigration } from "../admin/fake-ports.ts";
-import { eachOf, twinwire } from "./twinwire-command.ts";
+import { eachOf, inProcess, twinwire } from "./twinwire-command.ts";
 
 type Row = {
   readonly why: string;
@@ -14,6 +12,8 @@ type Row = {
   readonly exit: number;
   readonly out?: RegExp;
   readonly err?: RegExp;
+  /** As a process of its own, not only through the function behind it: one row for each way to end. */
+  readonly process?: true;
   /** Done to the migration before the command runs. */
   readonly before?: (migration: FakeMigration) => void;
   /** Other than one migration named orders. */
@@ -25,6 +25,7 @@ type Row = {
 const ROWS: readonly Row[] = [
   {
     why: "status",
+    process: true,
     args: "status",
     exit: 0,
     out: /^migration +orders\nroute +OLD answers, phase in_sync, epoch 4\nsessions +12\n.*coverage +65\.6 % compared\n.*go back +no: Someone else/s,
@@ -32,12 +33,14 @@ const ROWS: readonly Row[] = [
   { why: "status as JSON", args: "status --json", exit: 0, out: /^\{\n {2}"name": "orders",/ },
   {
     why: "divergences end with their own code",
+    process: true,
     args: "divergences",
     exit: 4,
     out: /^ID +TIMES +WHAT DIFFERS +STATEMENT\nd1 +114 +error_on_shadow +SELECT/,
   },
   {
     why: "no divergences are fine",
+    process: true,
     args: "divergences",
     before: (migration) => migration.divergent.splice(0),
     exit: 0,
@@ -64,6 +67,7 @@ const ROWS: readonly Row[] = [
   { why: "statements", args: "fingerprints", exit: 0, out: /3,000 +90 % +3 +0\.42\/0\.39 +SELECT/ },
   {
     why: "not ready is a refusal",
+    process: true,
     args: "readiness",
     exit: 3,
     out: /^Not ready.*FAILS +open_divergences +3 +0 +Mend open_divergences\.\n$/s,
@@ -85,6 +89,7 @@ const ROWS: readonly Row[] = [
   { why: "--json is a format too", args: "report --json", exit: 0, out: /^\{/ },
   {
     why: "the traffic is moved, step by step",
+    process: true,
     args: "route new",
     exit: 0,
     out: /^ +0 ms +preparing +9\.5 ms +preparing done\n.* +40 ms +resumed .*\nroute succeeded, clients waited 32 ms\n$/s,
@@ -98,6 +103,7 @@ const ROWS: readonly Row[] = [
   { why: "and back", args: "rollback", exit: 0, out: /rollback succeeded/ },
   {
     why: "an attempt that fails",
+    process: true,
     args: "cutover",
     before: (migration) => {
       migration.ending = { state: "failed", outcome: "held up by app at 10.0.0.7 for 5 s" };
@@ -107,6 +113,7 @@ const ROWS: readonly Row[] = [
   },
   {
     why: "a guard refuses",
+    process: true,
     args: "cutover",
     before: (migration) => {
       migration.next = {
@@ -159,6 +166,7 @@ const ROWS: readonly Row[] = [
   },
   {
     why: "the right one from the environment",
+    process: true,
     args: "status",
     token: "0123456789abcdef",
     env: { TWINWIRE_TOKEN: "0123456789abcdef" },
@@ -166,6 +174,7 @@ const ROWS: readonly Row[] = [
   },
   {
     why: "nobody there",
+    process: true,
     args: "status --admin http://127.0.0.1:2",
     exit: 1,
     err: /^error: no answer from http:\/\/127\.0\.0\.1:2 \(ECONNREFUSED\): is `twinwire serve` running there\?\n$/,
@@ -177,12 +186,25 @@ const ROWS: readonly Row[] = [
     err: /expected http/,
   },
   // Usage.
-  { why: "help", args: "--help", exit: 0, out: /^Usage: twinwire .*Exit codes: 0 fine, 1 failed/s },
+  {
+    why: "help",
+    process: true,
+    args: "--help",
+    exit: 0,
+    out: /^Usage: twinwire .*Exit codes: 0 fine, 1 failed/s,
+  },
   { why: "help of one", args: "route -h", exit: 0, out: /Examples:\n {2}\$ twinwire route new/ },
   { why: "version", args: "--version", exit: 0, out: /^\d+\.\d+\.\d+\n$/ },
-  { why: "nothing at all shows the help", args: "", exit: 2, err: /^Usage: twinwire/ },
+  {
+    why: "nothing at all shows the help",
+    process: true,
+    args: "",
+    exit: 2,
+    err: /^Usage: twinwire/,
+  },
   {
     why: "a typing error",
+    process: true,
     args: "statu",
     exit: 2,
     err: /unknown command 'statu'\n\(Did you mean status\?\)/,
@@ -211,7 +233,8 @@ void tap.test("every command says what it did and ends with the right code", asy
     const options = row.token === undefined ? {} : { token: row.token };
     const admin = await startAdmin(fakePorts(...migrations), options);
     const args = row.args.split(" ").filter((word) => word !== "");
-    const ended = await twinwire(args, { TWINWIRE_ADMIN: admin.url, ...row.env });
+    const env = { TWINWIRE_ADMIN: admin.url, ...row.env };
+    const ended = await (row.process === true ? twinwire(args, env) : inProcess(args, env));
     await admin.close();
     t.equal(ended.exitCode, row.exit, `${row.why}: ${ended.err}`);
     t.match(ended.out, row.out ?? (row.err === undefined ? /./ : /^$/), `${row.why}: output`);
@@ -230,16 +253,8 @@ void tap.test(
   async (t) => {
     const admin = await startAdmin(fakePorts(fakeMigration("orders")));
     t.teardown(admin.close);
-    const written = { out: "", err: "" };
-    const exitCode = await run(["rollback"], {
-      env: { TWINWIRE_ADMIN: admin.url },
-      columns: 100,
-      interactive: true,
-      colors: pc.createColors(false),
-      out: (text) => (written.out += text),
-      err: (text) => (written.err += text),
-    });
-    t.equal(exitCode, 0);
+    const written = await inProcess(["rollback"], { TWINWIRE_ADMIN: admin.url }, true);
+    t.equal(written.exitCode, 0);
     t.match(written.err, /rollback: begun, 0\.0 s.*rollback: moving, 0\.\d s/s);
     t.ok(written.err.endsWith("\r\u001B[K"));
     t.match(written.out, /rollback succeeded, clients waited 32 ms\n$/);

@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import pc from "picocolors";
+import { run } from "../../src/cli/program.ts";
 
 export type Ended = {
   readonly exitCode: number | string;
@@ -20,6 +22,24 @@ export function twinwire(
       resolve({ exitCode: error === null ? 0 : (error.code ?? "killed"), out, err });
     });
   });
+}
+
+/** Runs the command line in this process, with a terminal that keeps what is written. */
+export async function inProcess(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  interactive = false,
+): Promise<Ended> {
+  const written = { out: "", err: "" };
+  const exitCode = await run(args, {
+    env,
+    columns: 100,
+    interactive,
+    colors: pc.createColors(false),
+    out: (text) => void (written.out += text),
+    err: (text) => void (written.err += text),
+  });
+  return { exitCode, ...written };
 }
 
 /** Runs at most `width` at once: every command is a process, and the machine is small. */
