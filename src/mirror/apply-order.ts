@@ -7,6 +7,11 @@ export class ApplyOrder {
   readonly #waiting: Turn[] = [];
   readonly #running = new Set<Turn>();
 
+  /** Transactions that the shadow still owes. */
+  get size(): number {
+    return this.#waiting.length + this.#running.size;
+  }
+
   /** Queues a transaction; `start` is called, perhaps at once, when its turn has come. */
   enter(writes: boolean, start: () => void): Turn {
     const turn: Turn = { writes, start };

@@ -4,7 +4,7 @@ import type { Request } from "../routing/request.ts";
 import type { Side } from "../routing/side.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Statement } from "../sql/statement.ts";
-import type { DialOutcome, Dialled } from "../upstream/dial.ts";
+import type { Credentials, DialOutcome, Dialled } from "../upstream/dial.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
 import type { ApplyOrder } from "./apply-order.ts";
 import type { DriftedTables } from "./drifted-tables.ts";
@@ -33,8 +33,14 @@ export type MigrationMirror = {
   readonly excluded: (statement: Statement) => boolean;
   readonly newCapture: () => AnswerCapture;
   readonly shadowSide: () => Side;
-  readonly dial: (side: Side, startup: SessionStartup) => Promise<DialOutcome>;
+  readonly dial: (
+    side: Side,
+    startup: SessionStartup,
+    credentials: Credentials,
+  ) => Promise<DialOutcome>;
   readonly cancel: (side: Side, server: Dialled) => void;
+  /** The shadow refused a user's login, with this SQLSTATE. */
+  readonly refused: (user: string, sqlstate: string) => void;
   readonly judge: (pair: Pair) => Verdict;
 };
 

@@ -5,6 +5,7 @@ import type { PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
 import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
+import type { Credentials } from "../upstream/dial.ts";
 import type { ApplyUnit } from "./apply-unit.ts";
 import { newApplyUnit } from "./apply-unit.ts";
 import type { MigrationMirror, SessionStartup } from "./migration-mirror.ts";
@@ -16,6 +17,7 @@ import { requestFacts } from "./statement-facts.ts";
 export type MirroredSession = {
   readonly user: string;
   readonly parameters: SessionStartup["parameters"];
+  readonly credentials: Credentials;
   readonly prepared: PreparedStatements;
   /** The client's settings as of now. */
   readonly state: () => SessionState;
@@ -268,16 +270,19 @@ export class SessionMirror {
   #newShadow(): ShadowSession {
     const mirror = this.#mirror;
     const side = mirror.shadowSide();
-    const { user, parameters, state } = this.#session;
+    const { user, parameters, credentials, state } = this.#session;
     return new ShadowSession({
       clock: mirror.clock,
       health: mirror.health,
       budget: mirror.budget,
       limits: mirror.limits,
-      dial: () =>
-        mirror.dial(side, { user, parameters, readOnly: mirror.policy().writes === "skip" }),
+      dial: () => {
+        const readOnly = mirror.policy().writes === "skip";
+        return mirror.dial(side, { user, parameters, readOnly }, credentials);
+      },
       cancel: (server) => mirror.cancel(side, server),
       newCapture: mirror.newCapture,
+      refused: (sqlstate) => mirror.refused(user, sqlstate),
       state,
       settled: (pair) => this.#settled(pair),
     });

@@ -13,11 +13,24 @@ export class ShadowHealth {
   readonly #backoff: Backoff;
   #downUntilMs = 0;
   #failing = false;
+  /** It has been reached, and not lost since. */
+  #seen = false;
   #connections = 0;
+  #failures = 0;
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock;
     this.#backoff = new Backoff(FIRST_RETRY_MS, LAST_RETRY_MS, random);
+  }
+
+  /** Open connections of all sessions. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** Dials that failed, ever. */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** A dial may be tried now. */
@@ -27,17 +40,19 @@ export class ShadowHealth {
 
   get state(): "on" | "down" | "connecting" {
     if (this.#failing) return "down";
-    return this.#connections > 0 ? "on" : "connecting";
+    return this.#seen ? "on" : "connecting";
   }
 
   dialFailed(): void {
     this.#failing = true;
+    this.#failures++;
     // Failures of dials begun before the last one was known to fail count once.
     if (this.mayDial) this.#downUntilMs = this.#clock.monotonicMs() + this.#backoff.nextMs();
   }
 
   connected(): void {
     this.#failing = false;
+    this.#seen = true;
     this.#downUntilMs = 0;
     this.#backoff.reset();
     this.#connections++;
@@ -50,6 +65,7 @@ export class ShadowHealth {
   /** Another side became the shadow: nothing is known of it. */
   forget(): void {
     this.#failing = false;
+    this.#seen = false;
     this.#downUntilMs = 0;
     this.#backoff.reset();
   }

@@ -28,6 +28,8 @@ type ShadowDeps = {
   /** Ends a statement that outlived its time, since the server does not notice a closed connection. */
   readonly cancel: (server: Dialled) => void;
   readonly newCapture: () => AnswerCapture;
+  /** The shadow refused the session's login. */
+  readonly refused: (sqlstate: string) => void;
   /** The client's settings, asked when the shadow is brought in step. */
   readonly state: () => SessionState;
   /** The pair has its observation of the shadow. */
@@ -51,6 +53,7 @@ export class ShadowSession {
   readonly #prepared = new Map<string, PreparedStatement>();
   #running: Pair | undefined;
   #rollBack = false;
+  #refusedUntilMs = 0;
 
   constructor(deps: ShadowDeps) {
     this.#deps = deps;
@@ -58,11 +61,13 @@ export class ShadowSession {
 
   /** Why no further exchange can be taken now. */
   get refusal(): SkipReason | undefined {
-    if (this.#link === undefined && !this.#dialling && !this.#deps.health.mayDial) {
-      return "shadow_down";
-    }
+    if (this.#link === undefined && !this.#dialling && !this.#mayDial) return "shadow_down";
     const { exchanges } = this.#deps.limits();
     return this.#queue.length >= exchanges ? "queue_full" : undefined;
+  }
+
+  get #mayDial(): boolean {
+    return this.#deps.health.mayDial && this.#deps.clock.monotonicMs() >= this.#refusedUntilMs;
   }
 
   get queued(): { readonly exchanges: number; readonly bytes: number } {
@@ -245,7 +250,7 @@ export class ShadowSession {
 
   #open(): void {
     if (this.#dialling) return;
-    if (!this.#deps.health.mayDial) return this.#dropAll("disconnected");
+    if (!this.#mayDial) return this.#dropAll("disconnected");
     this.#dialling = true;
     this.#deps.dial().then(
       (outcome) => this.#dialled(outcome),
@@ -256,8 +261,7 @@ export class ShadowSession {
   #dialled(outcome: DialOutcome | undefined): void {
     this.#dialling = false;
     if (outcome?.kind !== "ready") {
-      this.#deps.health.dialFailed();
-      this.#dropAll("disconnected");
+      this.#notDialled(outcome);
       return;
     }
     if (this.#closed) {
@@ -271,6 +275,17 @@ export class ShadowSession {
     this.#link = new ShadowLink(outcome.server, this.#deps.clock, () => this.#lost());
     this.#skipToBoundary();
     this.pump();
+  }
+
+  /** A server that is there and refuses this session may still take the others. */
+  #notDialled(outcome: DialOutcome | undefined): void {
+    if (outcome?.kind === "refused") {
+      this.#refusedUntilMs = this.#deps.clock.monotonicMs() + REFUSED_RETRY_MS;
+      this.#deps.refused(outcome.sqlstate);
+    } else {
+      this.#deps.health.dialFailed();
+    }
+    this.#dropAll("disconnected");
   }
 
   #lost(): void {
@@ -296,5 +311,6 @@ export class ShadowSession {
   }
 }
 
+const REFUSED_RETRY_MS = 5_000;
 const ROLLBACK = queryMessage("ROLLBACK");
 const LOST: Observation = { kind: "lost", elapsedMs: 0, reason: "disconnected" };

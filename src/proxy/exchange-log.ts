@@ -78,6 +78,11 @@ export class ExchangeLog {
     this.#open.push({ ...ticket, confirmed: 0, failed: false });
   }
 
+  /** What is under way ends differently on the two sides, which says nothing. */
+  cancelled(): void {
+    for (const { pair } of this.#open) if (pair !== undefined) pair.cancelled = true;
+  }
+
   /** Takes a backend frame. @returns the ticket that it completes. */
   take(type: number, bytes: Buffer, start: number, end: number): Answered | undefined {
     const ticket = this.#open[0];

@@ -142,6 +142,11 @@ export class Session {
     return this.log.idle && this.#requests.atBoundary;
   }
 
+  /** Its next transaction waits for the gate. */
+  get waiting(): boolean {
+    return this.#held !== undefined && this.#deps.gate.closed;
+  }
+
   get server(): Dialled {
     return this.#server;
   }
@@ -170,6 +175,10 @@ export class Session {
 
   /** Goes on with another server session, made equal to the present one by the caller. */
   moveTo(server: Dialled, changedParameters: Buffer): void {
+    if (this.#over) {
+      server.socket.destroy();
+      return;
+    }
     const before = this.#primary;
     before.write(TERMINATE_MESSAGE);
     this.#server = server;
@@ -180,6 +189,12 @@ export class Session {
     if (changedParameters.length > 0) this.#client.write(changedParameters);
     this.mirror.restart();
     this.#primary.resume();
+  }
+
+  /** The client has asked for what is running to be cancelled: on both sides. */
+  cancelled(): void {
+    this.log.cancelled();
+    this.mirror.cancel();
   }
 
   /** Ends it with a FATAL error of ours. */

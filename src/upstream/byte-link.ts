@@ -67,7 +67,7 @@ export function openLink(socket: Socket, events: LinkEvents, leftover: Uint8Arra
       early = NOTHING;
       events.bytes(bytes, bytes.length);
     },
-    end: () => own.end(),
+    end: () => endWithin(own, CLOSE_DEADLINE_MS),
     reset: () => {
       if (own.destroyed) return;
       if (own instanceof Socket && direct !== undefined) own.resetAndDestroy();
@@ -78,6 +78,16 @@ export function openLink(socket: Socket, events: LinkEvents, leftover: Uint8Arra
 }
 
 const NOTHING = Buffer.alloc(0);
+/** A peer that neither reads nor closes keeps a connection no longer than this. */
+const CLOSE_DEADLINE_MS = 30_000;
+
+function endWithin(socket: Socket, deadlineMs: number): void {
+  socket.end();
+  if (socket.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), deadlineMs);
+  timer.unref();
+  socket.once("close", () => clearTimeout(timer));
+}
 
 type SocketWithHandle = Socket & {
   _handle: { readonly constructor: { readonly name: string } } | null;

@@ -31,6 +31,7 @@ type MirrorParts = {
   readonly newDigester: () => Digester;
   readonly dial: MigrationMirror["dial"];
   readonly cancel: MigrationMirror["cancel"];
+  readonly refused: MigrationMirror["refused"];
 };
 
 /** Puts together what the sessions of one migration share for mirroring. */
@@ -83,6 +84,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     shadowSide: () => otherSide(primary()),
     dial: parts.dial,
     cancel: parts.cancel,
+    refused: parts.refused,
     judge: (pair) => judgePair(judging, pair),
   };
 }

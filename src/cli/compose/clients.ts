@@ -1,0 +1,123 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { ListenConfig } from "../../config/config.ts";
+import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
+import { SessionMirror } from "../../mirror/session-mirror.ts";
+import { CancelKeys } from "../../proxy/cancel-keys.ts";
+import { Gate } from "../../proxy/gate.ts";
+import type { Listener } from "../../proxy/listener.ts";
+import { openListener } from "../../proxy/listener.ts";
+import type { Relay } from "../../proxy/relay.ts";
+import type { Session } from "../../proxy/session.ts";
+import type { AuthenticatedClient } from "../../proxy/startup/accept-client.ts";
+import { openClientTls } from "../../proxy/startup/client-tls.ts";
+import { openLoginKeys } from "../../proxy/startup/login-keys.ts";
+import { openTraffic } from "../../proxy/traffic.ts";
+import type { Side } from "../../routing/side.ts";
+import type { TrafficPort } from "../../routing/traffic-port.ts";
+import type { Analyser } from "../../sql/analyser.ts";
+import { innerStatements } from "./inner-statements.ts";
+import type { MigrationSettings } from "./migration-settings.ts";
+import type { TrafficNumbers } from "./traffic-numbers.ts";
+import type { Upstreams } from "./upstreams.ts";
+
+/** The clients of a migration, and what holds and moves them. */
+export type Clients = {
+  readonly sessions: ReadonlySet<Session>;
+  readonly relays: ReadonlySet<Relay>;
+  readonly traffic: TrafficPort;
+  listen(config: ListenConfig, database: string): Promise<Listener>;
+};
+
+type ClientsDeps = {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly analyser: Analyser;
+  readonly settings: MigrationSettings;
+  readonly upstreams: Upstreams;
+  readonly mirror: MigrationMirror;
+  readonly numbers: TrafficNumbers;
+  readonly primary: () => Side;
+  readonly setPrimary: (side: Side) => void;
+  readonly nextSession: () => number;
+};
+
+export function openClients(deps: ClientsDeps): Clients {
+  const { clock, log, upstreams, mirror, primary } = deps;
+  const { sides } = upstreams;
+  const gate = new Gate();
+  const sessions = new Set<Session>();
+  const relays = new Set<Relay>();
+  const logins = new Map<Session, AuthenticatedClient>();
+  const keys = new CancelKeys<Session | Relay>(randomBytes);
+  const traffic = openTraffic({
+    clock,
+    log,
+    gate,
+    sessions,
+    relays,
+    dial: (session, side) => {
+      const login = logins.get(session);
+      if (login === undefined) throw new Error("a session without its login");
+      const { user, parameters, credentials } = login;
+      return sides.dial(side, { user, parameters, readOnly: false }, credentials);
+    },
+    setPrimary: deps.setPrimary,
+    owedWrites: () => mirror.order.size,
+  });
+  return {
+    sessions,
+    relays,
+    traffic,
+    listen: (config, database) =>
+      openListener(config.host, config.port, {
+        accept: acceptDeps(deps, config),
+        log,
+        gate,
+        sides,
+        primary,
+        database,
+        maxConnections: () => deps.settings.config().listen.maxConnections,
+        nextSession: deps.nextSession,
+        keys,
+        sessions,
+        relays,
+        sessionDeps: (client) => sessionDeps(deps, gate, client),
+        counted: (outcome) => deps.numbers.connected(outcome),
+        began: (session, client) => logins.set(session, client),
+        ended: (session) => logins.delete(session),
+        cancel: (target) => {
+          sides.cancel(primary(), target.server);
+          if ("mirror" in target) target.cancelled();
+        },
+      }),
+  };
+}
+
+function acceptDeps({ upstreams, log }: ClientsDeps, config: ListenConfig) {
+  return {
+    tls: config.tls === undefined ? undefined : openClientTls(config.tls),
+    userOf: (user: string) => upstreams.users.userOf(user),
+    keys: openLoginKeys(randomBytes(32)),
+    loginTimeoutMs: config.loginTimeoutMs,
+    randomBytes,
+    log,
+  };
+}
+
+function sessionDeps(deps: ClientsDeps, gate: Gate, client: AuthenticatedClient) {
+  const { clock, analyser, settings, mirror, numbers } = deps;
+  const { user, parameters, credentials } = client;
+  return {
+    clock,
+    gate,
+    analyse: (sql: Uint8Array, start: number, end: number) => analyser.analyse(sql, start, end),
+    inner: (prepareSql: string) => innerStatements(analyser, prepareSql),
+    keepBytes: () => (settings.shadow().enabled ? settings.shadow().queue.bytes : 0),
+    openMirror: (
+      session: Pick<ConstructorParameters<typeof SessionMirror>[1], "prepared" | "state">,
+    ) => new SessionMirror(mirror, { user, parameters, credentials, ...session }),
+    traffic: numbers.counters,
+  };
+}

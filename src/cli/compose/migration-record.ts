@@ -1,0 +1,87 @@
+import { randomBytes } from "node:crypto";
+import type { MigrationEvent } from "../../admin/ports.ts";
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { ControlStore } from "../../control/control-store.ts";
+import type { EmbeddedDatabase } from "../../control/embedded-database.ts";
+import type { DivergenceStore } from "../../divergence/divergence-store.ts";
+import { openDivergenceStore } from "../../divergence/divergence-store.ts";
+import type { DriftedTables } from "../../mirror/drifted-tables.ts";
+import { openDriftedTables } from "../../mirror/drifted-tables.ts";
+import type { MigrationSettings } from "./migration-settings.ts";
+
+/** What is written down about one migration: verdicts, divergences, drift and events. */
+export type MigrationRecord = {
+  readonly verdicts: DivergenceStore;
+  readonly drifted: DriftedTables;
+  /** Stores an event and tells whoever watches. */
+  publish(event: MigrationEvent): void;
+  /** Tells whoever watches of an event that is stored already. */
+  announce(event: MigrationEvent): void;
+  watch(listener: (event: MigrationEvent) => void, signal: AbortSignal): void;
+  /** Writes what is still in memory. */
+  close(): void;
+};
+
+type RecordDeps = {
+  readonly clock: Clock;
+  readonly database: EmbeddedDatabase;
+  readonly control: ControlStore;
+  readonly log: Logger;
+};
+
+export function openMigrationRecord(
+  settings: MigrationSettings,
+  { clock, database, control, log }: RecordDeps,
+): MigrationRecord {
+  const { name, compare } = settings.config();
+  const listeners = new Set<(event: MigrationEvent) => void>();
+  const announce = (event: MigrationEvent): void => {
+    for (const listener of listeners) listener(event);
+  };
+  const publish = (event: MigrationEvent): void => {
+    announce(event);
+    control.appendEvent(name, event).catch((error: unknown) => {
+      log.error({ migration: name, error: messageOf(error) }, "an event was not stored");
+    });
+  };
+  const now = (): string => new Date(clock.nowMs()).toISOString();
+  const verdicts = openDivergenceStore({
+    migration: name,
+    database,
+    clock,
+    log,
+    randomBytes,
+    samples: compare.samples,
+    onDivergence: ({ id, fingerprint, reason, column = null }) =>
+      publish({ at: now(), type: "divergence", detail: { id, fingerprint, reason, column } }),
+  });
+  const drifted = openDriftedTables(
+    verdicts.drifted().map(({ table }) => table),
+    (table, reason) => {
+      verdicts.saveDrifted(table, reason);
+      log.warn({ migration: name, table, reason }, "a table has drifted");
+    },
+  );
+  return {
+    verdicts,
+    drifted,
+    publish,
+    announce,
+    watch(listener, signal) {
+      listeners.add(listener);
+      signal.addEventListener("abort", () => listeners.delete(listener), { once: true });
+    },
+    close() {
+      try {
+        verdicts.close();
+      } catch (error) {
+        log.error(
+          { migration: name, error: messageOf(error) },
+          "the last counters were not stored",
+        );
+      }
+    },
+  };
+}

@@ -1,0 +1,208 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/logger.ts";
+import { openComparer } from "../../compare/compare.ts";
+import { openReplyDigester } from "../../compare/reply-digester.ts";
+import type { MigrationConfig } from "../../config/config.ts";
+import type { ControlStore } from "../../control/control-store.ts";
+import type { Conductor } from "../../cutover/conductor.ts";
+import { openConductor, recoverRoute } from "../../cutover/conductor.ts";
+import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
+import type { Listener } from "../../proxy/listener.ts";
+import type { Side } from "../../routing/side.ts";
+import type { Analyser } from "../../sql/analyser.ts";
+import type { Catalogues } from "./catalogues.ts";
+import type { Clients } from "./clients.ts";
+import { openClients } from "./clients.ts";
+import type { MigrationRecord } from "./migration-record.ts";
+import type { MigrationSettings } from "./migration-settings.ts";
+import { openSettings } from "./migration-settings.ts";
+import { readinessFacts } from "./migration-status.ts";
+import { openMirrorParts } from "./mirror-parts.ts";
+import type { TrafficNumbers } from "./traffic-numbers.ts";
+import { openTrafficNumbers } from "./traffic-numbers.ts";
+import type { Upstreams } from "./upstreams.ts";
+import { openUpstreams } from "./upstreams.ts";
+
+/** Everything of one migration that runs. */
+export type Migration = Pick<Clients, "sessions" | "relays"> & {
+  readonly name: string;
+  readonly settings: MigrationSettings;
+  readonly catalogues: Catalogues;
+  readonly mirror: MigrationMirror;
+  readonly record: MigrationRecord;
+  readonly conductor: Conductor;
+  readonly numbers: TrafficNumbers;
+  readonly listener: Listener;
+  /** Takes over what can change while sessions run. */
+  reload(config: MigrationConfig): void;
+  /** Stops taking clients, lets open transactions end until the deadline, and ends the rest. */
+  drain(deadlineMs: number, giveUp: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+};
+
+export type MigrationDeps = {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly analyser: Analyser;
+  readonly control: ControlStore;
+  readonly openRecord: (settings: MigrationSettings) => MigrationRecord;
+  readonly nextSession: () => number;
+};
+
+const TIME_CHECK_MS = 100;
+const DRAIN_POLL_MS = 20;
+
+export async function openMigration(
+  first: MigrationConfig,
+  deps: MigrationDeps,
+): Promise<Migration> {
+  const { clock, control } = deps;
+  const { name } = first;
+  const log = deps.log.child({ migration: name });
+  const settings = openSettings(first, Math.random);
+  let { primary } = await recoverRoute({ migration: name, store: control, clock });
+  const parts = openParts(
+    settings,
+    { ...deps, log },
+    () => primary,
+    (side) => {
+      primary = side;
+      parts.mirror.health.forget();
+    },
+  );
+  const { record, clients } = parts;
+  const conductor = await openConductor({
+    migration: name,
+    store: control,
+    traffic: clients.traffic,
+    clock,
+    sleep: (ms, signal) => sleep(ms, undefined, { signal }),
+    log,
+    newId: randomUUID,
+    facts: () => readinessFacts(migration),
+    maxPauseMs: () => settings.config().cutover.maxPauseMs,
+    onEvent: (event) => {
+      record.announce(event);
+      const { pauseMs } = event.detail;
+      if (event.type === "attempt" && typeof pauseMs === "number") parts.numbers.paused(pauseMs);
+    },
+  });
+  await parts.upstreams.catalogues.ready;
+  const listener = await clients.listen(first.listen, first.old.url.database);
+  const migration = migrationOf(settings, parts, { conductor, listener }, clock);
+  return migration;
+}
+
+type Parts = {
+  readonly record: MigrationRecord;
+  readonly numbers: TrafficNumbers;
+  readonly upstreams: Upstreams;
+  readonly mirror: MigrationMirror;
+  readonly clients: Clients;
+};
+
+function openParts(
+  settings: MigrationSettings,
+  deps: MigrationDeps,
+  primary: () => Side,
+  setPrimary: (side: Side) => void,
+): Parts {
+  const { clock, log } = deps;
+  const record = deps.openRecord(settings);
+  const numbers = openTrafficNumbers(primary);
+  const upstreams = openUpstreams(settings, {
+    clock,
+    log,
+    functionsChanged: () => mirror.facts.forget(),
+  });
+  const { sides, catalogues } = upstreams;
+  const mirror = openMirrorParts({
+    clock,
+    random: Math.random,
+    settings,
+    catalogues,
+    recorder: record.verdicts,
+    drifted: record.drifted,
+    primary,
+    compare: openComparer(),
+    newDigester: () => openReplyDigester(),
+    dial: (side, startup, own) => sides.dial(side, startup, own),
+    cancel: (side, server) => sides.cancel(side, server),
+    refused: (user, sqlstate) =>
+      log.warn({ user, sqlstate }, "the shadow refused a login, so nothing of it is compared"),
+  });
+  const clients = openClients({
+    ...deps,
+    settings,
+    upstreams,
+    mirror,
+    numbers,
+    primary,
+    setPrimary,
+  });
+  return { record, numbers, upstreams, mirror, clients };
+}
+
+function migrationOf(
+  settings: MigrationSettings,
+  parts: Parts,
+  { conductor, listener }: { readonly conductor: Conductor; readonly listener: Listener },
+  clock: Clock,
+): Migration {
+  const { record, numbers, upstreams, mirror, clients } = parts;
+  const { sessions, relays } = clients;
+  const timeCheck = checkTimes(clients, clock);
+  return {
+    name: settings.config().name,
+    settings,
+    catalogues: upstreams.catalogues,
+    mirror,
+    record,
+    conductor,
+    sessions,
+    relays,
+    numbers,
+    listener,
+    reload(config) {
+      settings.replace(config);
+      mirror.budget.setLimit(config.shadow.queue.totalBytes);
+      mirror.facts.forget();
+    },
+    async drain(deadlineMs, giveUp) {
+      listener.stop();
+      const late = (): boolean => giveUp.aborted || clock.monotonicMs() >= deadlineMs;
+      while (!endQuiet(clients, late())) await sleep(DRAIN_POLL_MS);
+    },
+    async close() {
+      clearInterval(timeCheck);
+      await conductor.close();
+      await upstreams.close();
+      record.close();
+    },
+  };
+}
+
+/** Ends shadow statements that have taken too long. */
+function checkTimes({ sessions }: Clients, clock: Clock): NodeJS.Timeout {
+  const timer = setInterval(() => {
+    const nowMs = clock.monotonicMs();
+    for (const session of sessions) session.mirror.shadow.checkTime(nowMs);
+  }, TIME_CHECK_MS);
+  return timer.unref();
+}
+
+/** @returns whether no client is left */
+function endQuiet({ sessions, relays }: Clients, late: boolean): boolean {
+  for (const session of sessions) if (late || session.quiet) session.end(SHUTTING_DOWN);
+  for (const relay of relays) relay.end(SHUTTING_DOWN);
+  return sessions.size === 0;
+}
+
+const SHUTTING_DOWN = {
+  severity: "FATAL",
+  sqlstate: "57P01",
+  message: "terminating connection due to administrator command",
+  detail: "Twinwire is shutting down.",
+} as const;

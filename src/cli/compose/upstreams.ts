@@ -1,0 +1,69 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { Sides } from "../../proxy/sides.ts";
+import { openSides } from "../../proxy/sides.ts";
+import type { Side } from "../../routing/side.ts";
+import type { AdminClient } from "../../upstream/admin-client.ts";
+import { openAdminClient } from "../../upstream/admin-client.ts";
+import { readCatalogue, readScramVerifiers } from "../../upstream/catalogue.ts";
+import { openScramCache } from "../../upstream/scram-cache.ts";
+import type { Catalogues } from "./catalogues.ts";
+import { openCatalogues } from "./catalogues.ts";
+import type { MigrationSettings } from "./migration-settings.ts";
+import type { Users } from "./users.ts";
+import { openUsers } from "./users.ts";
+
+/** Both databases of a migration: how to reach them and what is known of them. */
+export type Upstreams = {
+  readonly sides: Sides;
+  readonly users: Users;
+  readonly catalogues: Catalogues;
+  close(): Promise<void>;
+};
+
+type UpstreamsDeps = {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly functionsChanged: () => void;
+};
+
+const DIAL_TIMEOUT_MS = 10_000;
+const ADMIN_LIMITS = { connectTimeoutMs: 5_000, statementTimeoutMs: 15_000 };
+const SCRAM_CACHE_ENTRIES = 1_024;
+
+export function openUpstreams(settings: MigrationSettings, deps: UpstreamsDeps): Upstreams {
+  const { clock, log } = deps;
+  const dialDeps = { random: randomBytes, scramCache: openScramCache(SCRAM_CACHE_ENTRIES) };
+  const adminOf = (side: Side): AdminClient => {
+    const { url, admin } = settings.config()[side];
+    return openAdminClient(admin ?? url, ADMIN_LIMITS, dialDeps);
+  };
+  const admins = { old: adminOf("old"), new: adminOf("new") };
+  const users = openUsers({
+    auth: () => settings.config().auth,
+    readVerifiers: () => readScramVerifiers(admins.old),
+    clock,
+    log,
+  });
+  const catalogues = openCatalogues({
+    read: (side) => readCatalogue(admins[side]),
+    log,
+    random: Math.random,
+    changed: deps.functionsChanged,
+  });
+  return {
+    users,
+    catalogues,
+    sides: openSides({
+      ...dialDeps,
+      target: (side) => settings.config()[side].url,
+      passwordOf: (user) => users.passwordOf(user),
+      dialTimeoutMs: DIAL_TIMEOUT_MS,
+    }),
+    async close() {
+      catalogues.close();
+      await Promise.allSettled([admins.old.close(), admins.new.close()]);
+    },
+  };
+}
