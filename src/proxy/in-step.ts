@@ -85,6 +85,7 @@ function replay(
     const timer = setTimeout(lost, timeoutMs);
     socket.on("data", take);
     socket.on("close", lost);
+    socket.resume();
     socket.write(frames);
   });
 }
