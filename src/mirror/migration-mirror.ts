@@ -12,7 +12,7 @@ import type { VerdictCounters } from "./judge.ts";
 import type { Pair } from "./pair.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { ShadowHealth } from "./shadow-health.ts";
-import type { ShadowLimits } from "./shadow-session.ts";
+import type { ShadowLimits, ShadowSession } from "./shadow-session.ts";
 import type { FactsTable } from "./statement-facts.ts";
 import type { Verdict } from "../compare/verdict.ts";
 
@@ -23,6 +23,8 @@ export type MigrationMirror = {
   readonly budget: MemoryBudget;
   readonly order: ApplyOrder;
   readonly facts: FactsTable;
+  /** Shadow sessions, those included whose client is gone and who have something left to do. */
+  readonly live: Set<ShadowSession>;
   readonly drifted: DriftedTables;
   readonly counters: MirrorCounters;
   readonly policy: () => MirrorPolicy;

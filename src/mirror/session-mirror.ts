@@ -128,11 +128,13 @@ export class SessionMirror {
     this.#transaction = { kind: "none" };
   }
 
+  /** The client is gone. What it committed is still repeated, what it asked still compared. */
   close(): void {
     const unit = this.#unit;
     this.#unit = undefined;
     if (unit !== undefined) this.#withdraw(unit);
-    this.#shadow.close();
+    if (this.#transaction.kind === "mirrored") this.#shadow.rollBackWhenIdle();
+    this.#shadow.closeWhenIdle();
   }
 
   #begin(): void {
@@ -274,6 +276,7 @@ export class SessionMirror {
     return new ShadowSession({
       clock: mirror.clock,
       health: mirror.health,
+      live: mirror.live,
       budget: mirror.budget,
       limits: mirror.limits,
       dial: () => {

@@ -25,6 +25,8 @@ type ShadowDeps = {
   readonly budget: MemoryBudget;
   readonly limits: () => ShadowLimits;
   readonly dial: () => Promise<DialOutcome>;
+  /** All shadow sessions of the migration that are not closed. */
+  readonly live: Set<ShadowSession>;
   /** Ends a statement that outlived its time, since the server does not notice a closed connection. */
   readonly cancel: (server: Dialled) => void;
   readonly newCapture: () => AnswerCapture;
@@ -54,9 +56,11 @@ export class ShadowSession {
   #running: Pair | undefined;
   #rollBack = false;
   #refusedUntilMs = 0;
+  #leaving = false;
 
   constructor(deps: ShadowDeps) {
     this.#deps = deps;
+    deps.live.add(this);
   }
 
   /** Why no further exchange can be taken now. */
@@ -136,6 +140,7 @@ export class ShadowSession {
       this.release(pair);
     }
     this.pump();
+    this.#leave();
   }
 
   /** The client cancelled what is running. */
@@ -153,9 +158,21 @@ export class ShadowSession {
     this.#link?.abort("timeout");
   }
 
+  /** The client is gone: what is queued still runs, then the connection is closed. */
+  closeWhenIdle(): void {
+    this.#leaving = true;
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#leaving && this.idle) this.close();
+  }
+
+  /** Closes now; what has not run is lost. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#deps.live.delete(this);
     const link = this.#link;
     this.#link = undefined;
     if (link !== undefined) {
@@ -225,6 +242,7 @@ export class ShadowSession {
     }
     this.#settle(pair, observation ?? { kind: "lost", elapsedMs: 0, reason: "malformed" });
     this.pump();
+    this.#leave();
   }
 
   /** Statements that a DISCARD or DEALLOCATE removed, or that may not have been made. */
@@ -302,12 +320,14 @@ export class ShadowSession {
         this.#settle(pair, { kind: "lost", elapsedMs: 0, reason: "disconnected" });
       }
     }
+    this.#leave();
   }
 
   #dropAll(reason: LostReason): void {
     for (const pair of this.#queue.splice(0)) {
       this.#settle(pair, { kind: "lost", elapsedMs: 0, reason });
     }
+    this.#leave();
   }
 }
 

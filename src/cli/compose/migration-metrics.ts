@@ -97,7 +97,7 @@ function showExchanges(metrics: Metrics, { name, mirror }: Migration): Unregiste
 }
 
 function showShadow(metrics: Metrics, migration: Migration): Unregister[] {
-  const { name, mirror, sessions, settings } = migration;
+  const { name, mirror, settings } = migration;
   const labels = { migration: name };
   return [
     ...SHADOW_STATES.map((state) =>
@@ -110,7 +110,7 @@ function showShadow(metrics: Metrics, migration: Migration): Unregister[] {
     metrics.source("twinwire_shadow_connect_failures_total", labels, () => mirror.health.failures),
     metrics.source("twinwire_shadow_queue_exchanges", labels, () => {
       let queued = 0;
-      for (const session of sessions) queued += session.mirror.shadow.queued.exchanges;
+      for (const shadow of mirror.live) queued += shadow.queued.exchanges;
       return queued;
     }),
     metrics.source("twinwire_shadow_queue_bytes", labels, () => mirror.budget.usedBytes),

@@ -69,6 +69,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     health: new ShadowHealth(clock, parts.random),
     budget: new MemoryBudget(shadow().queue.totalBytes),
     order: new ApplyOrder(),
+    live: new Set(),
     facts,
     drifted,
     counters,

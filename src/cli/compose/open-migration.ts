@@ -153,7 +153,7 @@ function migrationOf(
 ): Migration {
   const { record, numbers, upstreams, mirror, clients } = parts;
   const { sessions, relays } = clients;
-  const timeCheck = checkTimes(clients, clock);
+  const timeCheck = checkTimes(mirror, clock);
   return {
     name: settings.config().name,
     settings,
@@ -174,9 +174,12 @@ function migrationOf(
       listener.stop();
       const late = (): boolean => giveUp.aborted || clock.monotonicMs() >= deadlineMs;
       while (!endQuiet(clients, late())) await sleep(DRAIN_POLL_MS);
+      // What clients have committed is still owed to the shadow.
+      while (mirror.live.size > 0 && !late()) await sleep(DRAIN_POLL_MS);
     },
     async close() {
       clearInterval(timeCheck);
+      for (const shadow of mirror.live) shadow.close();
       await conductor.close();
       await upstreams.close();
       record.close();
@@ -185,10 +188,10 @@ function migrationOf(
 }
 
 /** Ends shadow statements that have taken too long. */
-function checkTimes({ sessions }: Clients, clock: Clock): NodeJS.Timeout {
+function checkTimes({ live }: MigrationMirror, clock: Clock): NodeJS.Timeout {
   const timer = setInterval(() => {
     const nowMs = clock.monotonicMs();
-    for (const session of sessions) session.mirror.shadow.checkTime(nowMs);
+    for (const shadow of live) shadow.checkTime(nowMs);
   }, TIME_CHECK_MS);
   return timer.unref();
 }
