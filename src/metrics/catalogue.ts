@@ -63,11 +63,6 @@ export const METRICS = {
     labels: ["migration", "reason"],
     help: "Client connections that did not become sessions, by reason.",
   },
-  twinwire_sessions_ended_total: {
-    type: "counter",
-    labels: ["migration", "reason"],
-    help: "Sessions that have ended, by reason.",
-  },
   twinwire_client_bytes_total: {
     type: "counter",
     labels: ["migration", "direction"],

@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import { request } from "node:http";
+import fc from "fast-check";
 import tap from "tap";
+import { migrationEndpoints } from "../../src/admin/migration-endpoints.ts";
 import { openAdmin } from "../../src/admin/open-admin.ts";
+import { route } from "../../src/admin/router.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { openMetrics } from "../../src/metrics/metrics.ts";
 import { exchangeBytes, startAdmin } from "./admin-under-test.ts";
@@ -144,6 +147,24 @@ void tap.test("the page runs its own code only, and loads nothing", async (t) =>
   t.notMatch(page, /\s(on\w+|style)=/, "no code or style in attributes, which the policy forbids");
   t.notMatch(page, /(src|href)="(https?:)?\/\//, "nothing from elsewhere");
   t.notMatch(page, /innerHTML|insertAdjacentHTML|document\.write|eval\(/, "text stays text");
+});
+
+void tap.test("any target and method is answered by one endpoint or one problem", async (t) => {
+  const endpoints = migrationEndpoints();
+  const target = fc.oneof(
+    fc.string(),
+    fc.string().map((text) => `/${text}`),
+    fc.webPath(),
+    fc.tuple(fc.string(), fc.string()).map(([a, b]) => `${ORDERS}/${a}?${b}`),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom("GET", "POST", "HEAD", "X"), target, (method, url) => {
+      const found = route(endpoints, method, url);
+      return found.kind === "match" || (found.status >= 400 && found.status < 500);
+    }),
+    { numRuns: 2000 },
+  );
+  t.pass("and nothing is thrown");
 });
 
 void tap.test("beyond loopback it does not start without a token", async (t) => {

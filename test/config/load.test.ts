@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import fc from "fast-check";
 import tap from "tap";
 import { CodedError } from "../../src/base/errors.ts";
 import type { Config } from "../../src/config/config.ts";
@@ -20,6 +21,9 @@ async function fake(path: string): Promise<string> {
   if (text === undefined) throw Object.assign(new Error("gone"), { code: "ENOENT" });
   return text;
 }
+
+/** What a hand that slips leaves in YAML. */
+const PIECES = fc.constantFrom(..."abz019 \n\t:,-{}[]\"'#&*!|>%@$?~\u0000é".split(""));
 
 function loading(lines: readonly string[], more = ""): Promise<LoadedConfig> {
   const path = "/etc/twinwire/t.yaml";
@@ -236,6 +240,35 @@ void tap.test("a file that cannot be read is named", async (t) => {
     message: "/etc/gone.yaml: cannot be read (ENOENT)",
   });
 });
+
+void tap.test(
+  "a file that was mangled is refused with places, or read, and gives no secret away",
+  async (t) => {
+    const example = [
+      ...SOUND,
+      "    shadow: { sample: 0.5, queue: { bytes: 8MiB } }",
+      "log: { level: info }",
+    ];
+    const text = example.join("\n");
+    const cut = fc.tuple(fc.nat(text.length), fc.nat(8), fc.string({ maxLength: 6, unit: PIECES }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(cut, { minLength: 1, maxLength: 4 }), async (cuts) => {
+        const mangled = cuts.reduce((now, [at, length, put]) => {
+          return now.slice(0, at) + put + now.slice(at + length);
+        }, text);
+        const error = await loading(mangled.split("\n")).then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        );
+        if (error === undefined) return true;
+        const told = error instanceof CodedError && error.code === "config_invalid";
+        return told && error.message.split("\n").every((line) => /t\.yaml:\d+:\d+ /.test(line));
+      }),
+      { numRuns: 200 },
+    );
+    t.pass("whatever was mangled");
+  },
+);
 
 void tap.test("the example loads, without a warning", async (t) => {
   const environment = {

@@ -62,7 +62,8 @@ async function api(path, options) {
   if (response.status !== 401) return response;
   /* Who has once declined is asked again only when they do something. */
   if (state.declined && !(options && options.method)) return response;
-  const given = await ask("Token needed", "This Twinwire wants its admin token.", "Go on", true);
+  const { detail } = await response.clone().json();
+  const given = await ask("Token needed", detail, "Go on", true);
   state.declined = given === undefined;
   if (state.declined) return response;
   sessionStorage.setItem("twinwire-token", given);
@@ -174,9 +175,11 @@ function showAttempt(attempts) {
   const running = last !== undefined && last.state === "running";
   $("abort").hidden = !running;
   $("to-new").disabled = $("to-old").disabled = running;
+  const before = $("attempt").querySelector("details");
+  const unfold = running || (before !== null && before.open);
   show("attempt", last || null, () => (last ? [
-    h("p", {}, h("strong", {}, last.verb + " " + last.state), " · " + ago(last.startedAt) + (last.pauseMs === undefined ? "" : " · clients waited " + last.pauseMs.toFixed(0) + " ms") + (last.outcome ? " · " + last.outcome : "")),
-    h("details", running ? { open: "" } : {}, h("summary", {}, "Timeline"), table([{ text: "at, ms", number: true }, { text: "Step" }, { text: "took, ms", number: true }, { text: "" }],
+    h("p", {}, h("strong", {}, last.verb + " " + last.state), " · ", h("time", { datetime: last.startedAt }, ago(last.startedAt)), (last.pauseMs === undefined ? "" : " · clients waited " + last.pauseMs.toFixed(0) + " ms") + (last.outcome ? " · " + last.outcome : "")),
+    h("details", unfold ? { open: "" } : {}, h("summary", {}, "Timeline"), table([{ text: "at, ms", number: true }, { text: "Step" }, { text: "took, ms", number: true }, { text: "" }],
       last.timeline.map((step) => [step.atMs.toFixed(0), words(step.step), step.tookMs.toFixed(1), step.detail]), ""))] : []));
   return running;
 }
@@ -208,6 +211,7 @@ async function refresh() {
       showReadiness(readiness);
       showStatements(statements);
       if (showAttempt(attempts.items)) pause = 250;
+      for (const time of document.querySelectorAll("time")) time.textContent = ago(time.dateTime);
     }
     $("main").setAttribute("aria-busy", "false");
     link("live", "live");
