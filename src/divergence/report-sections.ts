@@ -62,7 +62,7 @@ function notComparedSentence(data: ReportData): string {
   const [first] = notCompared(data);
   const missing = data.totals.seen - data.totals.compared;
   if (first === undefined || missing <= 0) return "";
-  return `${number(missing)} were not compared, most often because ${first.explanation} (${number(first.count)}).`;
+  return `${number(missing)} ${missing === 1 ? "was" : "were"} not compared, most often because ${first.explanation} (${number(first.count)}).`;
 }
 
 /** Both kinds together, the most frequent first. */

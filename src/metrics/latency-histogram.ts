@@ -77,7 +77,9 @@ class LogLinearHistogram implements LatencyHistogram {
 
   saved(): SavedLatency {
     const counts: [number, number][] = [];
-    for (const [bucket, count] of this.#counts.entries()) {
+    // By index: this runs for every fingerprint once a second, and an iterator costs five times as much.
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      const count = this.#counts[bucket] ?? 0;
       if (count > 0) counts.push([bucket, count]);
     }
     return { sumMs: this.sumMs, counts };
