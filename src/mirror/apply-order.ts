@@ -6,10 +6,25 @@
 export class ApplyOrder {
   readonly #waiting: Turn[] = [];
   readonly #running = new Set<Turn>();
+  #expected = 0;
 
   /** Transactions that the shadow still owes. */
   get size(): number {
     return this.#waiting.length + this.#running.size;
+  }
+
+  /** A transaction has begun to write on the primary; `settled` says when it has entered or never will. */
+  expect(): void {
+    this.#expected++;
+  }
+
+  settled(): void {
+    this.#expected--;
+  }
+
+  /** Nothing is owed, and nothing is under way that could come to be. */
+  get idle(): boolean {
+    return this.#expected === 0 && this.size === 0;
   }
 
   /** Queues a transaction; `start` is called, perhaps at once, when its turn has come. */

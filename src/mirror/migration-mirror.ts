@@ -26,6 +26,8 @@ export type MigrationMirror = {
   /** Shadow sessions, those included whose client is gone and who have something left to do. */
   readonly live: Set<ShadowSession>;
   readonly drifted: DriftedTables;
+  /** Notes, so that it survives this process, that dual writing may come to owe these tables a write. */
+  readonly noteOwed: (tables: readonly string[]) => void;
   readonly counters: MirrorCounters;
   readonly policy: () => MirrorPolicy;
   readonly limits: () => ShadowLimits;

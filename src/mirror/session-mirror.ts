@@ -8,6 +8,7 @@ import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Credentials } from "../upstream/dial.ts";
 import type { ApplyUnit } from "./apply-unit.ts";
 import { newApplyUnit } from "./apply-unit.ts";
+import { ANY_TABLE } from "./drifted-tables.ts";
 import type { MigrationMirror, SessionStartup } from "./migration-mirror.ts";
 import { countSeen, countSkipped } from "./migration-mirror.ts";
 import type { Pair } from "./pair.ts";
@@ -96,6 +97,7 @@ export class SessionMirror {
     const unit = this.#unit;
     this.#unit = undefined;
     if (unit === undefined) return;
+    if (unit.writes) this.#mirror.order.settled();
     if (outcome === "rolled_back" && unit.writes) {
       this.#withdraw(unit);
       for (const pair of unit.pairs) countSkipped(this.#mirror, pair.statements, "not_committed");
@@ -132,7 +134,10 @@ export class SessionMirror {
   close(): void {
     const unit = this.#unit;
     this.#unit = undefined;
-    if (unit !== undefined) this.#withdraw(unit);
+    if (unit !== undefined) {
+      this.#withdraw(unit);
+      if (unit.writes) this.#mirror.order.settled();
+    }
     if (this.#transaction.kind === "mirrored") this.#shadow.rollBackWhenIdle();
     this.#shadow.closeWhenIdle();
   }
@@ -189,8 +194,7 @@ export class SessionMirror {
     const unit = (this.#unit ??= newApplyUnit());
     unit.pairs.push(pair);
     unit.open++;
-    unit.writes ||= pair.writes;
-    for (const table of pair.written) unit.written.add(table);
+    if (pair.writes) this.#expectWrite(unit, pair.written);
     this.#units.set(pair, unit);
   }
 
@@ -202,9 +206,15 @@ export class SessionMirror {
     const written = request.statements.flatMap((statement) => statement.written);
     if (written.length === 0) return;
     const unit = (this.#unit ??= newApplyUnit());
-    unit.writes = true;
     unit.lost = true;
+    this.#expectWrite(unit, written);
+  }
+
+  #expectWrite(unit: ApplyUnit, written: readonly string[]): void {
+    if (!unit.writes) this.#mirror.order.expect();
+    unit.writes = true;
     for (const table of written) unit.written.add(table);
+    this.#mirror.noteOwed(written.length === 0 ? [ANY_TABLE] : written);
   }
 
   #start(unit: ApplyUnit): void {

@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import type { Clock } from "../base/clock.ts";
 import type { SessionMirror } from "../mirror/session-mirror.ts";
 import { PreparedStatements } from "../routing/prepared-statements.ts";
@@ -24,23 +23,16 @@ import { ExchangeLog } from "./exchange-log.ts";
 import type { Gate } from "./gate.ts";
 import { RequestReader } from "./request-reader.ts";
 import { readParameterStatus } from "./server-parameters.ts";
-
-/** A client that has logged in, and the primary's session for it. */
-export type SessionOrigin = {
-  readonly id: number;
-  readonly user: string;
-  readonly applicationName: string;
-  /** Address and port of the client. */
-  readonly client: string;
-  readonly socket: Socket;
-  readonly leftover: Buffer;
-};
+import type { SessionOrigin } from "./session-origin.ts";
+import type { TrafficCounters } from "./traffic-counters.ts";
 
 export type SessionDeps = {
   readonly clock: Clock;
   readonly gate: Gate;
   readonly analyse: (sql: Uint8Array, start: number, end: number) => Analysis;
   readonly inner: (prepareSql: string) => readonly Statement[];
+  /** Dual writing notes what it may come to owe before the primary is asked to write. */
+  readonly understandFirst: () => boolean;
   /** How many bytes of a request are worth keeping for the shadow; 0 when there is none. */
   readonly keepBytes: () => number;
   readonly openMirror: (session: {
@@ -49,13 +41,6 @@ export type SessionDeps = {
   }) => SessionMirror;
   readonly traffic: TrafficCounters;
   readonly ended: (session: Session) => void;
-};
-
-/** Plain numbers, read when metrics are asked for. */
-export type TrafficCounters = {
-  bytesFromClients: number;
-  bytesToClients: number;
-  answered(elapsedMs: number): void;
 };
 
 const BACKEND_LIMITS = {
@@ -218,9 +203,11 @@ export class Session {
       this.pump();
       return;
     }
-    // First on its way, then understood.
+    // First on its way, then understood; unless what is to be written must be noted before.
+    const first = this.#deps.understandFirst();
+    if (first && this.#requests.push(buffer, 0, length) < 0) return this.#clientFault();
     if (!this.#primary.write(buffer.subarray(0, length))) this.#client.pause();
-    if (this.#requests.push(buffer, 0, length) < 0) this.#clientFault();
+    if (!first && this.#requests.push(buffer, 0, length) < 0) this.#clientFault();
   }
 
   #mayProceed(): boolean {

@@ -12,7 +12,6 @@ import type { Relay } from "../../proxy/relay.ts";
 import type { Session } from "../../proxy/session.ts";
 import type { AuthenticatedClient } from "../../proxy/startup/accept-client.ts";
 import { openClientTls } from "../../proxy/startup/client-tls.ts";
-import { openLoginKeys } from "../../proxy/startup/login-keys.ts";
 import { openTraffic } from "../../proxy/traffic.ts";
 import type { Side } from "../../routing/side.ts";
 import type { TrafficPort } from "../../routing/traffic-port.ts";
@@ -99,7 +98,7 @@ function acceptDeps({ upstreams, log }: ClientsDeps, config: ListenConfig) {
   return {
     tls: config.tls === undefined ? undefined : openClientTls(config.tls),
     userOf: (user: string) => upstreams.users.userOf(user),
-    keys: openLoginKeys(randomBytes(32)),
+    keys: upstreams.loginKeys,
     loginTimeoutMs: config.loginTimeoutMs,
     randomBytes,
     log,
@@ -114,6 +113,7 @@ function sessionDeps(deps: ClientsDeps, gate: Gate, client: AuthenticatedClient)
     gate,
     analyse: (sql: Uint8Array, start: number, end: number) => analyser.analyse(sql, start, end),
     inner: (prepareSql: string) => innerStatements(analyser, prepareSql),
+    understandFirst: () => settings.shadow().enabled && settings.shadow().writes === "apply",
     keepBytes: () => (settings.shadow().enabled ? settings.shadow().queue.bytes : 0),
     openMirror: (
       session: Pick<ConstructorParameters<typeof SessionMirror>[1], "prepared" | "state">,

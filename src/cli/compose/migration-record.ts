@@ -5,6 +5,8 @@ import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { ControlStore } from "../../control/control-store.ts";
 import type { EmbeddedDatabase } from "../../control/embedded-database.ts";
+import type { OwedTables } from "../../control/owed-tables.ts";
+import { openOwedTables } from "../../control/owed-tables.ts";
 import type { DivergenceStore } from "../../divergence/divergence-store.ts";
 import { openDivergenceStore } from "../../divergence/divergence-store.ts";
 import type { DriftedTables } from "../../mirror/drifted-tables.ts";
@@ -15,6 +17,7 @@ import type { MigrationSettings } from "./migration-settings.ts";
 export type MigrationRecord = {
   readonly verdicts: DivergenceStore;
   readonly drifted: DriftedTables;
+  readonly owed: OwedTables;
   /** Stores an event and tells whoever watches. */
   publish(event: MigrationEvent): void;
   /** Tells whoever watches of an event that is stored already. */
@@ -64,9 +67,15 @@ export function openMigrationRecord(
       log.warn({ migration: name, table, reason }, "a table has drifted");
     },
   );
+  const owed = openOwedTables(database, name);
+  if (owed.left.length > 0) {
+    drifted.add(owed.left, "Twinwire ended before it had repeated every write on the shadow");
+    owed.clear();
+  }
   return {
     verdicts,
     drifted,
+    owed,
     publish,
     announce,
     watch(listener, signal) {

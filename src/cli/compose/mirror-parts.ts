@@ -26,6 +26,7 @@ type MirrorParts = {
   readonly catalogues: Catalogues;
   readonly recorder: Recorder;
   readonly drifted: DriftedTables;
+  readonly noteOwed: MigrationMirror["noteOwed"];
   readonly primary: () => Side;
   readonly compare: (primary: Observation, shadow: Observation, context: CompareContext) => Verdict;
   readonly newDigester: () => Digester;
@@ -72,6 +73,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     live: new Set(),
     facts,
     drifted,
+    noteOwed: parts.noteOwed,
     counters,
     policy: () => ({ enabled: shadow().enabled, writes: shadow().writes }),
     limits: () => ({

@@ -49,10 +49,13 @@ export type MigrationDeps = {
   readonly control: ControlStore;
   readonly openRecord: (settings: MigrationSettings) => MigrationRecord;
   readonly nextSession: () => number;
+  readonly loginSecret: Uint8Array;
 };
 
 const TIME_CHECK_MS = 100;
 const DRAIN_POLL_MS = 20;
+/** Tables stay noted so long after their last write, which keeps noting off the busy path. */
+const OWED_CHECK_MS = 5_000;
 
 export async function openMigration(
   first: MigrationConfig,
@@ -116,6 +119,7 @@ function openParts(
     clock,
     log,
     functionsChanged: () => mirror.facts.forget(),
+    loginSecret: deps.loginSecret,
   });
   const { sides, catalogues } = upstreams;
   const mirror = openMirrorParts({
@@ -125,6 +129,7 @@ function openParts(
     catalogues,
     recorder: record.verdicts,
     drifted: record.drifted,
+    noteOwed: (tables) => record.owed.note(tables),
     primary,
     compare: openComparer(),
     newDigester: () => openReplyDigester(),
@@ -154,6 +159,10 @@ function migrationOf(
   const { record, numbers, upstreams, mirror, clients } = parts;
   const { sessions, relays } = clients;
   const timeCheck = checkTimes(mirror, clock);
+  const forgetOwed = (): void => {
+    if (mirror.order.idle) record.owed.clear();
+  };
+  const owedCheck = setInterval(forgetOwed, OWED_CHECK_MS).unref();
   return {
     name: settings.config().name,
     settings,
@@ -179,6 +188,8 @@ function migrationOf(
     },
     async close() {
       clearInterval(timeCheck);
+      clearInterval(owedCheck);
+      forgetOwed();
       for (const shadow of mirror.live) shadow.close();
       await conductor.close();
       await upstreams.close();

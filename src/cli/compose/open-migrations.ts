@@ -1,8 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { systemClock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Config } from "../../config/config.ts";
 import { openControlStore } from "../../control/embedded-control-store.ts";
 import { openEmbeddedDatabase } from "../../control/embedded-database.ts";
+import { storeSecret } from "../../control/store-secret.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
 import { openAnalyser } from "../../sql/analyser.ts";
 import { showMigration } from "./migration-metrics.ts";
@@ -37,6 +39,7 @@ export async function openMigrations(
     const clock = systemClock;
     const control = await openControlStore(database, { clock });
     const analyser = await openAnalyser();
+    const loginSecret = storeSecret(database, "login", randomBytes);
     let session = 0;
     for (const migrationConfig of config.migrations) {
       const migration = await openMigration(migrationConfig, {
@@ -46,6 +49,7 @@ export async function openMigrations(
         control,
         openRecord: (settings) => openMigrationRecord(settings, { clock, database, control, log }),
         nextSession: () => ++session,
+        loginSecret,
       });
       all.push(migration);
       showMigration(metrics, migration);

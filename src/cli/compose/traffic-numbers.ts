@@ -1,7 +1,7 @@
 import type { LatencyHistogram } from "../../metrics/latency-histogram.ts";
 import { openLatencyHistogram } from "../../metrics/latency-histogram.ts";
 import type { ConnectionOutcome } from "../../proxy/listener.ts";
-import type { TrafficCounters } from "../../proxy/session.ts";
+import type { TrafficCounters } from "../../proxy/traffic-counters.ts";
 import type { Side } from "../../routing/side.ts";
 
 /** What is counted of one migration's client connections; plain numbers, read at each scrape. */

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
+import type { LoginKeys } from "../../proxy/startup/login-keys.ts";
+import { openLoginKeys } from "../../proxy/startup/login-keys.ts";
 import type { Sides } from "../../proxy/sides.ts";
 import { openSides } from "../../proxy/sides.ts";
 import type { Side } from "../../routing/side.ts";
@@ -18,6 +20,7 @@ import { openUsers } from "./users.ts";
 export type Upstreams = {
   readonly sides: Sides;
   readonly users: Users;
+  readonly loginKeys: LoginKeys;
   readonly catalogues: Catalogues;
   close(): Promise<void>;
 };
@@ -26,6 +29,8 @@ type UpstreamsDeps = {
   readonly clock: Clock;
   readonly log: Logger;
   readonly functionsChanged: () => void;
+  /** The same after a restart: from it comes what users that do not exist are asked. */
+  readonly loginSecret: Uint8Array;
 };
 
 const DIAL_TIMEOUT_MS = 10_000;
@@ -52,8 +57,14 @@ export function openUpstreams(settings: MigrationSettings, deps: UpstreamsDeps):
     random: Math.random,
     changed: deps.functionsChanged,
   });
+  const loginKeys = openLoginKeys(deps.loginSecret);
+  for (const { name, password } of settings.config().auth.users) {
+    // Derived ahead, so that a first login takes as long as that of a user who does not exist.
+    if (password !== undefined) void loginKeys.verifierOf(name, password);
+  }
   return {
     users,
+    loginKeys,
     catalogues,
     sides: openSides({
       ...dialDeps,
