@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import Database from "libsql";
 import t from "tap";
 import { systemClock } from "../../src/base/clock.ts";
@@ -11,9 +10,8 @@ import { CodedError } from "../../src/base/errors.ts";
 import { openControlStore } from "../../src/control/embedded-control-store.ts";
 import { openEmbeddedDatabase } from "../../src/control/embedded-database.ts";
 import { lockFolder } from "../../src/control/folder-lock.ts";
+import { STORE_PROCESS } from "./store-process.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
-
-const STORE_PROCESS = fileURLToPath(new URL("store-process.js", import.meta.url));
 
 type Teardown = { teardown(callback: () => void): void };
 

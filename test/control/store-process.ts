@@ -1,17 +1,20 @@
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../../src/base/clock.ts";
 import { openControlStore } from "../../src/control/embedded-control-store.ts";
 import { openEmbeddedDatabase } from "../../src/control/embedded-database.ts";
-import { systemClock } from "../../src/base/clock.ts";
+
+/** This file as a program: `node <it> <folder> hold|write`. */
+export const STORE_PROCESS: string = fileURLToPath(import.meta.url);
 
 /**
- * A process that owns a store folder and counts epochs up as fast as it can, saying each number
- * once it is stored. Killed by the test that started it.
+ * A process that owns a store folder and, for `write`, counts epochs up as fast as it can, saying
+ * each number once it is stored. Killed by the test that started it.
  */
-const folder = process.argv[2] ?? "";
-try {
+async function main(folder: string, mode: string): Promise<void> {
   const store = await openControlStore(openEmbeddedDatabase(folder), { clock: systemClock });
   let revision = (await store.read("orders"))?.revision ?? 0;
   console.log("open");
-  while (process.argv[3] === "write") {
+  while (mode === "write") {
     const outcome = await store.compareAndSet({
       migration: "orders",
       expectedRevision: revision,
@@ -25,6 +28,10 @@ try {
     await new Promise((resolve) => setImmediate(resolve));
   }
   setInterval(() => {}, 1000);
-} catch (error) {
-  console.log(`refused ${error instanceof Error ? error.message : String(error)}`);
+}
+
+if (process.argv[1] === STORE_PROCESS) {
+  main(process.argv[2] ?? "", process.argv[3] ?? "").catch((error: unknown) => {
+    console.log(`refused ${error instanceof Error ? error.message : String(error)}`);
+  });
 }

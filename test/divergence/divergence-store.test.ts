@@ -5,7 +5,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import t from "tap";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
@@ -21,6 +20,7 @@ import {
 import type { DivergenceItem, Page } from "../../src/divergence/items.ts";
 import type { DifferenceReason } from "../../src/compare/verdict.ts";
 import { temporaryFolder } from "../control/temporary-folder.ts";
+import { COUNT_PROCESS } from "./count-process.ts";
 import { occurrenceOf, statementOf } from "./statements.ts";
 
 type Opened = { store: DivergenceStore; database: EmbeddedDatabase; close: () => void };
@@ -287,9 +287,8 @@ await t.test("a table drifts once and stays drifted", async (test) => {
 
 await t.test("a kill -9 loses what was not yet flushed, and nothing else", async (test) => {
   const folder = temporaryFolder(test);
-  const script = fileURLToPath(new URL("count-process.js", import.meta.url));
   for (let round = 1; round <= 2; round++) {
-    const child = spawn(process.execPath, [script, folder], {
+    const child = spawn(process.execPath, [COUNT_PROCESS, folder], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     test.teardown(() => child.kill("SIGKILL"));
