@@ -1,4 +1,3 @@
-import type { Statement } from "../sql/statement.ts";
 import { builtinTypeName } from "./builtin-types.ts";
 import { sameType } from "./columns.ts";
 import type { CompareContext } from "./context.ts";
@@ -103,7 +102,7 @@ function compareAnswers(
   const rows =
     primary.digest !== undefined && shadow.digest !== undefined
       ? compareFirstRows(sets, [primary.digest, shadow.digest], index, statement)
-      : compareRowSets(sets, { index, statement, partial: isPartial(results, statement) });
+      : compareRowSets(sets, { index, statement, partial: isSuspended(primary, shadow) });
   if (rows.kind === "divergent" || rows.kind === "incomparable") return rows;
   if (paired.dropped) return { kind: "incomparable", reason: "rule" };
   return paired.alias === undefined ? rows : { kind: "tolerated", finding: paired.alias };
@@ -121,11 +120,7 @@ function divergentUnlessEmpty(finding: Finding, primary: Result, shadow: Result)
   return divergent(newFinding("row_count", { statement: finding.statement, detail }));
 }
 
-function isPartial(
-  [primary, shadow]: readonly [Result, Result],
-  statement: Statement | undefined,
-): boolean {
-  if (statement?.kind === "cursor") return true;
+function isSuspended(primary: Result, shadow: Result): boolean {
   return primary.ending === "suspended" || shadow.ending === "suspended";
 }
 

@@ -1,11 +1,19 @@
 import type { Statement } from "../sql/statement.ts";
-import { cellText, compareCells } from "./cells.ts";
+import { cellText } from "./cells.ts";
 import type { ColumnPair } from "./cells.ts";
 import { newFinding } from "./explanation.ts";
 import { findPartners, rowAt } from "./row-partners.ts";
 import type { Partners } from "./row-partners.ts";
 import { cellsOf, compareRows, noteTolerated, rowText } from "./rows.ts";
 import type { Row, RowDifference, RowSets, RowTally } from "./rows.ts";
+import {
+  MAX_CHANGED,
+  brokenOrder,
+  mayHaveOtherRows,
+  sameColumns,
+  sortKeysOf,
+} from "./sort-keys.ts";
+import type { BrokenOrder } from "./sort-keys.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 
 /** What comparing the rows of a result needs to know of its statement. */
@@ -13,7 +21,7 @@ export type RowContext = {
   /** Number of the result in its exchange. */
   readonly index: number;
   readonly statement: Statement | undefined;
-  /** Only the first rows of a portal or a cursor were fetched. */
+  /** Only the first rows of a portal were fetched. */
   readonly partial: boolean;
 };
 
@@ -69,45 +77,19 @@ function judgeOrder(sets: RowSets, context: RowContext, tally: RowTally): Verdic
 
 /** Divergent where a row has another key than the one in its place, else undefined. */
 export function compareKeys(sets: RowSets, context: RowContext): Verdict | undefined {
-  const broken = brokenKey(sets, context.statement);
-  return broken && { kind: "divergent", finding: keyFinding(broken, context) };
+  const broken = brokenOrder(sets, sortKeysOf(sets.pairs, context.statement));
+  return broken && { kind: "divergent", finding: orderFinding(sets, broken, context) };
 }
 
-type BrokenKey = {
-  readonly row: number;
-  readonly pair: ColumnPair;
-  readonly primary: Row;
-  readonly shadow: Row;
-};
-
-/** The first place where the two sides have another key. Keys before a hidden one are all in place. */
-function brokenKey(sets: RowSets, statement: Statement | undefined): BrokenKey | undefined {
-  const order = statement?.order;
-  if (order?.kind !== "keys" || !order.complete) return undefined;
-  for (const [row, primary] of sets.primary.entries()) {
-    const shadow = rowAt(sets.shadow, row);
-    for (const column of order.columns) {
-      const pair = sets.pairs.find(({ primaryIndex }) => primaryIndex === column);
-      if (pair === undefined || pair.policy.ignored) continue;
-      const difference = compareCells(pair, cell(primary, column), cell(shadow, pair.shadowIndex));
-      if (difference?.tolerated === false) return { row, pair, primary, shadow };
-    }
-  }
-  return undefined;
-}
-
-function keyFinding({ row, pair, primary, shadow }: BrokenKey, { index }: RowContext): Finding {
+function orderFinding(sets: RowSets, { row, pair }: BrokenOrder, context: RowContext): Finding {
   const isText = pair.primary.family.group === "text";
+  const detail = isText ? "perhaps sorted by another collation" : undefined;
   return newFinding(
     "row_order",
+    { ...placeOf(pair, context.index), row, detail },
     {
-      ...placeOf(pair, index),
-      row,
-      detail: isText ? "perhaps sorted by another collation" : undefined,
-    },
-    {
-      primary: cellText(pair.primary, cell(primary, pair.primaryIndex)),
-      shadow: cellText(pair.shadow, cell(shadow, pair.shadowIndex)),
+      primary: cellText(pair.primary, cell(rowAt(sets.primary, row), pair.primaryIndex)),
+      shadow: cellText(pair.shadow, cell(rowAt(sets.shadow, row), pair.shadowIndex)),
     },
   );
 }
@@ -120,7 +102,8 @@ function judgeLeft(
   tally: RowTally,
 ): Verdict {
   const { primaryLeft, shadowLeft } = partners;
-  if (mayDiffer(sets, partners, context)) {
+  const keys = sortKeysOf(sets.pairs, context.statement);
+  if (mayHaveOtherRows(sets, partners, keys, context.partial)) {
     return { kind: "incomparable", reason: "underspecified" };
   }
   const statement = context.index;
@@ -148,9 +131,6 @@ function judgeLeft(
 
 type Changed = { readonly primary: number; readonly shadow: number; readonly found: RowDifference };
 
-/** Beyond so many rows, the look for the same row with a changed value gives up. */
-const MAX_CHANGED = 50;
-
 /** Two rows that are one row with a changed value, if there are such: at least half of it is the same. */
 function mostAlike(
   sets: RowSets,
@@ -165,70 +145,12 @@ function mostAlike(
       const same = sameColumns(sets.pairs, a, b);
       if (best !== undefined && same <= best.same) continue;
       const found = compareRows(sets.pairs, a, b, tally);
-      if (found !== undefined) best = { primary, shadow, found, same };
+      if (found?.difference.tolerated === false) best = { primary, shadow, found, same };
     }
   }
   if (best === undefined) return undefined;
   const isOnly = sets.primary.length === 1 || sets.pairs.length <= 1;
   return isOnly || best.same * 2 >= sets.pairs.length ? best : undefined;
-}
-
-/** How many columns are the same or differ tolerably. */
-function sameColumns(pairs: readonly ColumnPair[], a: Row, b: Row): number {
-  return pairs.filter((pair) => {
-    const difference = compareCells(pair, cell(a, pair.primaryIndex), cell(b, pair.shadowIndex));
-    return difference?.tolerated ?? true;
-  }).length;
-}
-
-/**
- * Whether two correct servers may give other rows: the first rows of a result without order, or ties
- * at the edge of a LIMIT. A row that is the same but for a changed value is a difference all the same.
- */
-function mayDiffer(sets: RowSets, partners: Partners, context: RowContext): boolean {
-  const order = context.statement?.order;
-  if (context.partial && (order === undefined || order.kind === "any" || !order.complete)) {
-    return true;
-  }
-  if (order?.kind !== "keys" || !order.limited) return false;
-  if (sets.primary.length !== sets.shadow.length) return false;
-  const keys = sets.pairs.filter(({ primaryIndex }) => order.columns.includes(primaryIndex));
-  if (order.complete && (keys.length === 0 || keys.some(isIdentity))) return false;
-  if (order.complete && !isAtEdge(sets, partners, keys)) return false;
-  return !isChangedRow(sets, partners, keys);
-}
-
-/** A key that no two rows share, as far as a name or a type can tell. */
-function isIdentity({ primary }: ColumnPair): boolean {
-  return primary.name === "id" || primary.typeName === "uuid";
-}
-
-/** Whether all rows without partner have the keys of the first or of the last row. */
-function isAtEdge(sets: RowSets, partners: Partners, keys: readonly ColumnPair[]): boolean {
-  const first = sets.primary[0];
-  const last = sets.primary.at(-1);
-  if (first === undefined || last === undefined) return false;
-  const key = (row: Row, side: "primary" | "shadow"): string => rowText(keys, row, side);
-  const edges = new Set([key(first, "primary"), key(last, "primary")]);
-  return (
-    partners.primaryLeft.every((row) => edges.has(key(rowAt(sets.primary, row), "primary"))) &&
-    partners.shadowLeft.every((row) => edges.has(key(rowAt(sets.shadow, row), "shadow")))
-  );
-}
-
-function isChangedRow(
-  sets: RowSets,
-  { primaryLeft, shadowLeft }: Partners,
-  keys: readonly ColumnPair[],
-): boolean {
-  const others = sets.pairs.filter((pair) => !keys.includes(pair));
-  return primaryLeft.slice(0, MAX_CHANGED).some((primary) =>
-    shadowLeft.slice(0, MAX_CHANGED).some((shadow) => {
-      const a = rowAt(sets.primary, primary);
-      const same = sameColumns(others, a, rowAt(sets.shadow, shadow));
-      return same > 0 && same * 2 >= others.length;
-    }),
-  );
 }
 
 function findingOf(

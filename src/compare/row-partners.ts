@@ -1,3 +1,4 @@
+import type { ColumnPair } from "./cells.ts";
 import { canonicalRow, compareRows, noteTolerated } from "./rows.ts";
 import type { Row, RowSets, RowTally } from "./rows.ts";
 
@@ -14,7 +15,8 @@ const MAX_SEARCHED = 100;
 
 /**
  * Finds for each row of the primary one of the shadow that matches it: first by the same bytes, then
- * by the same canonical spelling, then, for the few that are left, by comparing.
+ * by the same canonical spelling, then by that of the columns whose values must be the same, and for
+ * the few that are left by comparing each with each.
  */
 export function findPartners(sets: RowSets, tally: RowTally): Partners {
   const matched: (readonly [number, number])[] = [];
@@ -22,16 +24,36 @@ export function findPartners(sets: RowSets, tally: RowTally): Partners {
     primary: sets.primary.map((_, index) => index),
     shadow: sets.shadow.map((_, index) => index),
   };
-  const unlike = pairByKey(all, bytesOf(sets.primary), bytesOf(sets.shadow), matched);
-  const exact = matched.length;
-  const left = pairByKey(
-    unlike,
-    (index) => canonicalRow(sets.pairs, rowAt(sets.primary, index), "primary"),
-    (index) => canonicalRow(sets.pairs, rowAt(sets.shadow, index), "shadow"),
+  let left = pairByKey(all, bytesOf(sets.primary), bytesOf(sets.shadow), matched);
+  left = pairBySpelling(sets, sets.pairs, left, matched, tally);
+  const exact = sets.pairs.filter((pair) => !isApproximate(pair));
+  if (exact.length < sets.pairs.length && exact.length > 0) {
+    left = pairBySpelling(sets, exact, left, matched, tally);
+  }
+  return { matched, ...search(sets, left, matched, tally) };
+}
+
+/** A column whose equal values may have different spellings: no key can bring them together. */
+function isApproximate({ primary, policy }: ColumnPair): boolean {
+  const isTolerant = policy.absolute !== undefined || policy.relative !== undefined;
+  return isTolerant || primary.family.group === "float";
+}
+
+function pairBySpelling(
+  sets: RowSets,
+  columns: readonly ColumnPair[],
+  left: Left,
+  matched: Matched,
+  tally: RowTally,
+): Left {
+  const from = matched.length;
+  const rest = pairByKey(
+    left,
+    (index) => canonicalRow(columns, rowAt(sets.primary, index), "primary"),
+    (index) => canonicalRow(columns, rowAt(sets.shadow, index), "shadow"),
     matched,
   );
-  const rest = verify(sets, left, matched, exact, tally);
-  return { matched, ...search(sets, rest, matched, tally) };
+  return verify(sets, rest, matched, from, tally);
 }
 
 export function rowAt(rows: readonly Row[], index: number): Row {

@@ -84,9 +84,10 @@ export function answered(frames: Uint8Array): Observation {
 }
 
 /** A statement that reads `orders`, without order and without noise, unless said otherwise. */
-export function statement(parts: Partial<Statement> = {}): Statement {
+export function statement(parts: Partial<Omit<Statement, "body">> = {}): Statement {
   return {
     kind: "read",
+    looksLike: "read",
     fingerprint: "00112233445566aa",
     normalised: "SELECT * FROM orders",
     tables: ["orders"],
@@ -102,10 +103,14 @@ export function statement(parts: Partial<Statement> = {}): Statement {
 /** ORDER BY these output columns. */
 export function orderedBy(
   columns: readonly number[],
-  parts: { readonly complete?: boolean; readonly limited?: boolean } = {},
+  parts: {
+    readonly complete?: boolean;
+    readonly limited?: boolean;
+    readonly names?: readonly string[];
+  } = {},
 ): Statement {
-  const { complete = true, limited = false } = parts;
-  return statement({ order: { kind: "keys", columns, complete, limited } });
+  const { complete = true, limited = false, names = [] } = parts;
+  return statement({ order: { kind: "keys", columns, complete, limited, names } });
 }
 
 export function context(parts: Partial<CompareContext> = {}): CompareContext {

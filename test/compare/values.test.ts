@@ -107,7 +107,7 @@ function compareSpecs(type: string, primary: string, shadow: string): Verdict {
 }
 
 for (const [type, pairs] of Object.entries(VALUE_PAIRS)) {
-  t.test(`${type}: values are compared by what they mean`, (test) => {
+  await t.test(`${type}: values are compared by what they mean`, (test) => {
     for (const [primary, shadow, expected] of pairs) {
       test.equal(inWords(compareSpecs(type, primary, shadow)), expected, `${primary} / ${shadow}`);
     }
@@ -115,7 +115,7 @@ for (const [type, pairs] of Object.entries(VALUE_PAIRS)) {
   });
 }
 
-t.test("a verdict is the same kind whichever side is primary", (test) => {
+await t.test("a verdict is the same kind whichever side is primary", (test) => {
   for (const [type, pairs] of Object.entries(VALUE_PAIRS)) {
     for (const [primary, shadow] of pairs) {
       const forth = inWords(compareSpecs(type, primary, shadow));
@@ -129,7 +129,7 @@ t.test("a verdict is the same kind whichever side is primary", (test) => {
   test.end();
 });
 
-t.test("a value compared with itself matches", (test) => {
+await t.test("a value compared with itself matches", (test) => {
   for (const [type, pairs] of Object.entries(VALUE_PAIRS)) {
     for (const value of pairs.flatMap(([primary, shadow]) => [primary, shadow])) {
       test.equal(inWords(compareSpecs(type, value, value)), "match", `${type} ${value}`);
@@ -138,7 +138,7 @@ t.test("a value compared with itself matches", (test) => {
   test.end();
 });
 
-t.test("the table is as large as the families ask for", (test) => {
+await t.test("the table is as large as the families ask for", (test) => {
   const count = Object.values(VALUE_PAIRS).reduce((sum, pairs) => sum + pairs.length, 0);
   test.ok(count >= 250, `${count} pairs of values`);
   test.end();

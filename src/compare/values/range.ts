@@ -1,5 +1,4 @@
 import type { Buffer } from "node:buffer";
-import type { TypeNames } from "../context.ts";
 import { structuredFamily } from "./structured.ts";
 import type { FamilyOf, Piece, Structure } from "./structured.ts";
 import type { Family } from "./value.ts";
@@ -19,8 +18,8 @@ export function multirangeFamily(boundName: string, familyOf: FamilyOf): Family 
   const range = rangeFamily(boundName, familyOf);
   return structuredFamily({
     group: `multirange of ${range.group}`,
-    read: (raw, types) =>
-      typeof raw === "string" ? readMultirangeText(raw, range) : readMultirange(raw, range, types),
+    read: (raw) =>
+      typeof raw === "string" ? readMultirangeText(raw, range) : readMultirange(raw, range),
     differs: "value",
   });
 }
@@ -48,10 +47,10 @@ function readBinary(raw: Buffer, bound: Family): Structure | undefined {
       pieces.push({ family: bound, raw: null });
       continue;
     }
-    if (at + 4 > raw.length) return undefined;
-    const end = at + 4 + raw.readInt32BE(at);
-    pieces.push({ family: bound, raw: raw.subarray(at + 4, end) });
-    at = end;
+    const bytes = takeBytes(raw, at);
+    if (bytes === undefined) return undefined;
+    pieces.push({ family: bound, raw: bytes });
+    at += 4 + bytes.length;
   }
   const shape = `${(flags & 0x02) !== 0 ? "[" : "("}${(flags & 0x04) !== 0 ? "]" : ")"}`;
   return at === raw.length ? { shape, pieces } : undefined;
@@ -65,17 +64,25 @@ function readMultirangeText(text: string, range: Family): Structure | undefined 
   return { shape: `${pieces.length}`, pieces };
 }
 
-function readMultirange(raw: Buffer, range: Family, _types: TypeNames): Structure | undefined {
+function readMultirange(raw: Buffer, range: Family): Structure | undefined {
   if (raw.length < 4) return undefined;
   const pieces: Piece[] = [];
   let at = 4;
   for (let left = raw.readInt32BE(0); left > 0; left--) {
-    if (at + 4 > raw.length) return undefined;
-    const end = at + 4 + raw.readInt32BE(at);
-    pieces.push({ family: range, raw: raw.subarray(at + 4, end) });
-    at = end;
+    const bytes = takeBytes(raw, at);
+    if (bytes === undefined) return undefined;
+    pieces.push({ family: range, raw: bytes });
+    at += 4 + bytes.length;
   }
   return at === raw.length ? { shape: `${pieces.length}`, pieces } : undefined;
+}
+
+/** int32 length, then so many bytes; undefined when they are not there. */
+function takeBytes(raw: Buffer, at: number): Buffer | undefined {
+  if (at + 4 > raw.length) return undefined;
+  const length = raw.readInt32BE(at);
+  if (length < 0 || at + 4 + length > raw.length) return undefined;
+  return raw.subarray(at + 4, at + 4 + length);
 }
 
 function unquote(text: string | undefined): string | null {
