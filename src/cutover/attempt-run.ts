@@ -8,7 +8,7 @@ import { type Effect, type Step, type ToggleEvent, transition } from "./machine.
 import { heldSentence, movedSentence } from "./outcome.ts";
 import { settleWithin, type Sleep } from "./settle-within.ts";
 import type { StoredToggle } from "./store-port.ts";
-import type { Holder, TrafficPort } from "./traffic-port.ts";
+import type { Holder, TrafficPort } from "../routing/traffic-port.ts";
 
 /** What one attempt works with. `traffic` answers for all sessions of the migration. */
 export type RunDeps = {

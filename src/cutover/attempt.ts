@@ -1,5 +1,5 @@
 import type { Side } from "../routing/side.ts";
-import type { Holder } from "./traffic-port.ts";
+import type { Holder } from "../routing/traffic-port.ts";
 
 export type Verb = "route" | "verify" | "rehearse" | "cutover" | "rollback" | "abort" | "finalize";
 

@@ -10,7 +10,7 @@ import { routeOf, type Step, transition } from "./machine.ts";
 import { type Guard, type ReadinessFacts, refusing } from "./readiness.ts";
 import type { Sleep } from "./settle-within.ts";
 import type { CutoverEvent, CutoverStore } from "./store-port.ts";
-import type { TrafficPort } from "./traffic-port.ts";
+import type { TrafficPort } from "../routing/traffic-port.ts";
 
 /** Ports and settings of one migration's conductor. */
 export type ConductorDeps = {

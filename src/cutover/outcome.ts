@@ -1,5 +1,5 @@
 import type { Side } from "../routing/side.ts";
-import type { Holder, MoveOutcome } from "./traffic-port.ts";
+import type { Holder, MoveOutcome } from "../routing/traffic-port.ts";
 
 /** Sentences that an attempt ends with. They hold no customer value: statements come normalised. */
 
@@ -13,6 +13,7 @@ export function heldSentence(holders: readonly Holder[], maxPauseMs: number, sta
 }
 
 function describeHolder(holder: Holder): string {
+  if (holder.reason === "shadow_queue") return `dual writing: ${holder.statement}`;
   const application = holder.applicationName === "" ? "" : ` (${holder.applicationName})`;
   const doing =
     holder.reason === "open_transaction" ? "open transaction for" : "running a statement for";

@@ -3,7 +3,7 @@ import t from "tap";
 import { openConductor, recoverRoute } from "../../src/cutover/conductor.ts";
 import type { Attempt } from "../../src/cutover/attempt.ts";
 import type { ReadinessFacts } from "../../src/cutover/readiness.ts";
-import type { Holder } from "../../src/cutover/traffic-port.ts";
+import type { Holder } from "../../src/routing/traffic-port.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Sleep } from "../../src/cutover/settle-within.ts";
 import { openControlStore } from "../../src/control/embedded-control-store.ts";
@@ -107,6 +107,11 @@ await t.test("who holds the pause up is named, and traffic goes on where it was"
       holders: [1, 2, 3, 4, 5].map((session) => ({ ...holder, session })),
       says: ["; and 2 more."],
       why: "many are counted",
+    },
+    {
+      holders: [{ ...holder, user: "", reason: "shadow_queue", statement: "3 writes are owed" }],
+      says: ["Held up by dual writing: 3 writes are owed."],
+      why: "nobody's session",
     },
     { holders: [], says: ["sessions that were not named"], why: "none given" },
   ];

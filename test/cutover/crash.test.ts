@@ -2,7 +2,7 @@ import t from "tap";
 import type { Attempt } from "../../src/cutover/attempt.ts";
 import { openConductor } from "../../src/cutover/conductor.ts";
 import type { Side } from "../../src/routing/side.ts";
-import type { TrafficPort } from "../../src/cutover/traffic-port.ts";
+import type { TrafficPort } from "../../src/routing/traffic-port.ts";
 import { conductorDeps, FakeTime, FakeTraffic, MemoryStore, never } from "./ports.ts";
 
 /**

@@ -10,7 +10,7 @@ import type {
   StoredToggle,
   ToggleChange,
 } from "../../src/cutover/store-port.ts";
-import type { MoveOutcome, PauseOutcome, TrafficPort } from "../../src/cutover/traffic-port.ts";
+import type { MoveOutcome, PauseOutcome, TrafficPort } from "../../src/routing/traffic-port.ts";
 
 /** A clock that stands still until it is moved; sleepers wake when their time has come. */
 export class FakeTime {
