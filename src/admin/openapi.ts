@@ -88,7 +88,8 @@ function operationId({ method, path }: Endpoint): string {
 }
 
 function jsonSchema(schema: z.ZodType): object {
-  return withoutDialect(z.toJSONSchema(schema, { io: "output" }));
+  // The input side of a shape, unlike its output side, does not rule out fields that are not named.
+  return withoutDialect(z.toJSONSchema(schema, { io: "input" }));
 }
 
 /** OpenAPI 3.1 names the dialect once for the whole document. */

@@ -115,6 +115,8 @@ export type FingerprintItem = {
   readonly seen: number;
   readonly compared: number;
   readonly skipped: Readonly<Record<string, number>>;
+  /** Reasons of the `incomparable` ones. */
+  readonly incomparable: Readonly<Record<string, number>>;
   readonly verdicts: VerdictCounts;
   readonly latency: {
     readonly verdict: string;

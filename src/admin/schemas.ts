@@ -17,33 +17,33 @@ const text = z.string();
 const instant = z.string().meta({ format: "date-time" });
 const nullableNumber = z.number().nullable();
 
-const verdicts = z.strictObject({
+const verdicts = z.object({
   match: z.int(),
   tolerated: z.int(),
   divergent: z.int(),
   incomparable: z.int(),
 });
 
-const shadow = z.strictObject({
+const shadow = z.object({
   enabled: z.boolean(),
   sample: share,
   state: z.enum(["off", "connecting", "on", "down"]),
 });
 
-const stream = z.strictObject({
+const stream = z.object({
   state: text,
   position: text.nullable(),
   lagBytes: nullableNumber,
   lagMs: nullableNumber,
 });
 
-const status = z.strictObject({
+const status = z.object({
   name: text,
   phase: text,
-  route: z.strictObject({ primary: side, shadow }),
+  route: z.object({ primary: side, shadow }),
   epoch: z.int(),
   sessions: z.int(),
-  exchanges: z.strictObject({
+  exchanges: z.object({
     seen: z.int(),
     mirrored: z.int(),
     compared: z.int(),
@@ -52,11 +52,11 @@ const status = z.strictObject({
   verdicts,
   incomparable: counts,
   drifted: z.array(text),
-  replication: z.strictObject({ forward: stream, reverse: stream }),
-  canGoBack: z.strictObject({ ok: z.boolean(), reasons: z.array(text) }),
+  replication: z.object({ forward: stream, reverse: stream }),
+  canGoBack: z.object({ ok: z.boolean(), reasons: z.array(text) }),
 });
 
-const divergence = z.strictObject({
+const divergence = z.object({
   id: text,
   fingerprint: text,
   statement: text,
@@ -67,7 +67,7 @@ const divergence = z.strictObject({
   firstSeen: instant,
   lastSeen: instant,
   samples: z.array(
-    z.strictObject({
+    z.object({
       at: instant,
       primary: text.nullable(),
       shadow: text.nullable(),
@@ -76,19 +76,20 @@ const divergence = z.strictObject({
   ),
 });
 
-const quantiles = z.strictObject({ p50Ms: nullableNumber, p99Ms: nullableNumber });
+const quantiles = z.object({ p50Ms: nullableNumber, p99Ms: nullableNumber });
 
-const fingerprint = z.strictObject({
+const fingerprint = z.object({
   fingerprint: text,
   statement: text,
   seen: z.int(),
   compared: z.int(),
   skipped: counts,
+  incomparable: counts,
   verdicts,
-  latency: z.strictObject({ verdict: text, old: quantiles, new: quantiles }),
+  latency: z.object({ verdict: text, old: quantiles, new: quantiles }),
 });
 
-const guard = z.strictObject({
+const guard = z.object({
   name: text,
   ok: z.boolean(),
   value: text,
@@ -96,21 +97,19 @@ const guard = z.strictObject({
   cure: text,
 });
 
-const readiness = z.strictObject({ ready: z.boolean(), guards: z.array(guard) });
+const readiness = z.object({ ready: z.boolean(), guards: z.array(guard) });
 
-const attempt = z.strictObject({
+const attempt = z.object({
   id: text,
   verb: text,
   state: z.enum(["running", "succeeded", "failed", "aborted"]),
   startedAt: instant,
-  timeline: z.array(
-    z.strictObject({ step: text, atMs: z.number(), tookMs: z.number(), detail: text }),
-  ),
+  timeline: z.array(z.object({ step: text, atMs: z.number(), tookMs: z.number(), detail: text })),
   pauseMs: z.number().exactOptional(),
   outcome: text.exactOptional(),
 });
 
-const event = z.strictObject({
+const event = z.object({
   at: instant,
   type: z.enum(["phase", "shadow", "divergence", "attempt", "session"]),
   detail: z.record(z.string(), z.union([text, z.number(), z.boolean(), z.null()])),
@@ -125,7 +124,10 @@ const problem = z.looseObject({
   guards: z.array(guard).exactOptional(),
 });
 
-/** The shapes of the public interface; the compiler holds them to the ports' types. */
+/**
+ * The shapes of the public interface; the compiler holds them to the ports' types. Fields may be
+ * added to any of them without notice, so none says that it has no more.
+ */
 export type Schemas = {
   readonly Status: z.ZodType<MigrationStatus>;
   readonly Migrations: z.ZodType<{ readonly items: readonly MigrationStatus[] }>;
@@ -150,18 +152,18 @@ const next = text.nullable().meta({ description: "Give it as `after` for the nex
 
 export const SCHEMAS: Schemas = {
   Status: status,
-  Migrations: z.strictObject({ items: z.array(status) }),
+  Migrations: z.object({ items: z.array(status) }),
   Shadow: shadow,
   Divergence: divergence,
-  Divergences: z.strictObject({ items: z.array(divergence), next }),
+  Divergences: z.object({ items: z.array(divergence), next }),
   Fingerprint: fingerprint,
-  Fingerprints: z.strictObject({ items: z.array(fingerprint), next }),
+  Fingerprints: z.object({ items: z.array(fingerprint), next }),
   Guard: guard,
   Readiness: readiness,
   Attempt: attempt,
-  Attempts: z.strictObject({ items: z.array(attempt) }),
+  Attempts: z.object({ items: z.array(attempt) }),
   Event: event,
   Problem: problem,
-  Health: z.strictObject({ status: text }),
-  Ready: z.strictObject({ ready: z.boolean(), reasons: z.array(text) }),
+  Health: z.object({ status: text }),
+  Ready: z.object({ ready: z.boolean(), reasons: z.array(text) }),
 };

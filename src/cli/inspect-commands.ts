@@ -161,7 +161,7 @@ function fingerprintsText(items: readonly FingerprintItem[], width: number): str
     count(item.verdicts.divergent),
     `${milliseconds(item.latency.old.p50Ms)}/${milliseconds(item.latency.new.p50Ms)}`,
     item.statement,
-    reasons(item.skipped),
+    reasons({ ...item.skipped, ...item.incomparable }),
   ]);
   return table(
     [
@@ -170,7 +170,7 @@ function fingerprintsText(items: readonly FingerprintItem[], width: number): str
       { head: "div.", align: "right" },
       { head: "old/new ms", align: "right" },
       { head: "statement", stretch: true },
-      { head: "skipped", stretch: true },
+      { head: "not compared", stretch: true },
     ],
     rows,
     width,

@@ -146,7 +146,8 @@ const FINGERPRINTS: FingerprintItem[] = [3, 2, 1].map((rank) => ({
   statement: `SELECT * FROM orders_${rank} WHERE id = $1`,
   seen: rank * 1000,
   compared: rank * 900,
-  skipped: { sampled_out: rank * 100 },
+  skipped: { sampled_out: rank * 90 },
+  incomparable: { clock: rank * 10 },
   verdicts: { match: rank * 899, tolerated: 0, divergent: rank, incomparable: 0 },
   latency: {
     verdict: "indeterminate",
