@@ -1,6 +1,8 @@
 /** What the demo says at its end: facts in, text and judgement out. */
 import pc from "picocolors";
 import type { AttemptItem, MigrationStatus } from "../../admin/ports.ts";
+import { INCOMPARABLE_REASONS } from "../../compare/verdict.ts";
+import { SKIP_REASONS } from "../../routing/skip-reason.ts";
 import type { ApplicationStats } from "./application.ts";
 import { DIFFERENCES } from "./differences.ts";
 import type { Findings, Found } from "./findings.ts";
@@ -95,15 +97,12 @@ function foundLines({ difference, items }: Found): string[] {
 }
 
 function numberLines({ status, application, toggles, databases }: DemoFacts): string[] {
-  const { seen, mirrored, compared, skipped } = status.exchanges;
+  const { seen, compared, skipped } = status.exchanges;
   const { match, tolerated, divergent, incomparable } = status.verdicts;
   const [there, back] = toggles;
   const rows: (readonly [string, string])[] = [
-    [
-      "exchanges",
-      `${number(seen)} seen, ${number(mirrored)} run on both sides, ${number(compared)} compared (${share(compared, seen)})`,
-    ],
-    ["not compared", reasonsText({ ...skipped, ...status.incomparable })],
+    ["exchanges", `${number(seen)} seen, ${number(compared)} compared (${share(compared, seen)})`],
+    ...notComparedRows({ ...skipped, ...status.incomparable }),
     [
       "verdicts",
       `${number(match)} match, ${number(tolerated)} tolerated, ${number(divergent)} divergent, ${number(incomparable)} incomparable`,
@@ -137,14 +136,21 @@ function toggleText(attempt: AttemptItem | undefined): string {
   if (attempt === undefined) return "not done";
   const pause =
     attempt.pauseMs === undefined ? "" : `, new transactions waited ${millis(attempt.pauseMs)}`;
-  const moved = attempt.timeline.find((each) => each.step === "moving")?.detail ?? "";
+  const moved = attempt.timeline.find((each) => each.step === "move")?.detail ?? "";
   return `${attempt.state}${pause}${moved === "" ? "" : `; ${moved}`}`;
 }
 
-function reasonsText(reasons: Readonly<Record<string, number>>): string {
+/** One row a reason, with the sentence for it, the most frequent first. */
+function notComparedRows(reasons: Readonly<Record<string, number>>): (readonly [string, string])[] {
+  const sentences: Readonly<Record<string, string>> = { ...INCOMPARABLE_REASONS, ...SKIP_REASONS };
   const counted = Object.entries(reasons).filter(([, count]) => count > 0);
-  if (counted.length === 0) return "nothing";
-  return counted.map(([reason, count]) => `${number(count)} ${reason}`).join(", ");
+  if (counted.length === 0) return [["not compared", "nothing"]];
+  return counted
+    .sort(([, one], [, other]) => other - one)
+    .map(([reason, count], index) => [
+      index === 0 ? "not compared" : "",
+      `${number(count)} ${reason}: ${sentences[reason] ?? ""}`,
+    ]);
 }
 
 function oneLine(text: string): string {
