@@ -13,13 +13,13 @@ export class ApplyOrder {
     return this.#waiting.length + this.#running.size;
   }
 
-  /** A transaction has begun to write on the primary; `settled` says when it has entered or never will. */
+  /** A transaction has begun to write on the primary; `settled` says how many have entered or never will. */
   expect(): void {
     this.#expected++;
   }
 
-  settled(): void {
-    this.#expected--;
+  settled(count: number): void {
+    this.#expected -= count;
   }
 
   /** Nothing is owed, and nothing is under way that could come to be. */
@@ -27,21 +27,24 @@ export class ApplyOrder {
     return this.#expected === 0 && this.size === 0;
   }
 
-  /** Queues a transaction; `start` is called, perhaps at once, when its turn has come. */
-  enter(writes: boolean, start: () => void): Turn {
-    const turn: Turn = { writes, start };
+  /** Queues a transaction; its `start` is called, perhaps before this returns, when its turn has come. */
+  enter(turn: Turn): void {
     this.#waiting.push(turn);
     this.#advance();
-    return turn;
   }
 
-  /** The transaction has ended on the shadow or was given up, whether or not it had begun. */
-  leave(turn: Turn): void {
+  /**
+   * The transaction has ended on the shadow or was given up, whether or not it had begun.
+   * @returns false when it had left already
+   */
+  leave(turn: Turn): boolean {
     if (!this.#running.delete(turn)) {
       const index = this.#waiting.indexOf(turn);
-      if (index >= 0) this.#waiting.splice(index, 1);
+      if (index < 0) return false;
+      this.#waiting.splice(index, 1);
     }
     this.#advance();
+    return true;
   }
 
   #advance(): void {

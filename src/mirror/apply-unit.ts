@@ -1,27 +1,34 @@
+import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Turn } from "./apply-order.ts";
 import type { Pair } from "./pair.ts";
 
 /** One transaction of the primary that dual writing repeats on the shadow. */
 export type ApplyUnit = {
   readonly pairs: Pair[];
-  /** Pairs that have not been settled yet. */
-  open: number;
-  writes: boolean;
-  readonly written: Set<string>;
-  /** Part of it could not be queued, so none of it may run. */
-  lost: boolean;
-  failed: boolean;
+  /** Its place among the transactions of all sessions; undefined until the primary has committed. */
   turn: Turn | undefined;
+  /** Pairs that have not been settled yet, once it has a turn. */
+  open: number;
+  /** It does more than read, so it runs alone, and not at all when the primary rolled it back. */
+  writes: boolean;
+  /** Tables that drift when it is not repeated. */
+  readonly owed: Set<string>;
+  /** Of its exchanges, so many were expected to write. */
+  expected: number;
+  /** Why part of it was not queued, so that none of it may run. */
+  broken: SkipReason | undefined;
+  failed: boolean;
 };
 
 export function newApplyUnit(): ApplyUnit {
   return {
     pairs: [],
+    turn: undefined,
     open: 0,
     writes: false,
-    written: new Set(),
-    lost: false,
+    owed: new Set(),
+    expected: 0,
+    broken: undefined,
     failed: false,
-    turn: undefined,
   };
 }

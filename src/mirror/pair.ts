@@ -1,5 +1,6 @@
 import type { Observation } from "../compare/observation.ts";
 import type { PreparedChange, PreparedStatement } from "../routing/prepared-statements.ts";
+import type { SessionState } from "../routing/session-state.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
 
@@ -11,8 +12,14 @@ export type Pair = {
   frames: Buffer;
   readonly changes: readonly PreparedChange[];
   readonly bound: readonly PreparedStatement[];
-  /** No transaction was open on the primary before it: here the shadow may be brought in step. */
-  readonly begins: boolean;
+  /** First of its transaction: here the shadow may be brought in step. */
+  begins: boolean;
+  /**
+   * The client's settings before it; undefined until the primary has answered everything before it.
+   * Two pairs of one `version` need no bringing in step between them.
+   */
+  before: SessionState | undefined;
+  version: number;
   /** Transactions of one session by number, so that a broken one can be dropped as a whole. */
   readonly transaction: number;
   /** It writes: losing it on the shadow leaves its tables drifted. */
@@ -27,4 +34,7 @@ export type Pair = {
   cancelled: boolean;
   primary: Observation | undefined;
   shadow: Observation | undefined;
+  /** The side answered with an error, whatever is known of the rest. */
+  primaryFailed: boolean;
+  shadowFailed: boolean;
 };

@@ -70,15 +70,15 @@ export class SessionMirror {
       before.kind !== "none" || this.#mirror.draw(),
     );
     this.#transaction = decision.transaction;
-    const { mirroring } = decision;
-    if (mirroring.kind === "skip") {
-      this.#skip(request, mirroring.reason);
+    const { mirror } = decision.route;
+    if (mirror.kind === "skip") {
+      this.#skip(request, mirror.reason);
       if (before.kind === "mirrored" && decision.transaction.kind === "skipped") {
         this.#shadow.rollBackWhenIdle();
       }
       return undefined;
     }
-    return this.#offer(request, facts, mirroring.kind, !open);
+    return this.#offer(request, facts, mirror.kind, !open);
   }
 
   /** The primary has answered a pair's request. */

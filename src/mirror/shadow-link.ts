@@ -15,12 +15,13 @@ export type ShadowTask = {
   readonly preparations: number;
   /** Undefined: there is no exchange, only preparations. */
   readonly capture: AnswerCapture | undefined;
-  done(observation: Observation | undefined): void;
+  /** @param failed the server reported an error in answer to the exchange */
+  done(observation: Observation | undefined, failed: boolean): void;
 };
 
 const LIMITS = {
   wholeBytes: 64,
-  interesting: typeFlags("ZGW"),
+  interesting: typeFlags("ZGWE"),
   known: typeFlags(BACKEND_TYPES),
   maxBodyBytes: LARGEST_MESSAGE_BYTES,
 };
@@ -40,6 +41,7 @@ export class ShadowLink {
   #begin = 0;
   #chunk: Buffer = Buffer.alloc(0);
   #ended = false;
+  #failed = false;
 
   constructor(server: Dialled, clock: Clock, closed: () => void) {
     this.server = server;
@@ -47,7 +49,9 @@ export class ShadowLink {
     this.#closed = closed;
     this.#frames = new FrameReader(LIMITS, {
       frame: (type, bytes, start) => this.#frame(type, bytes, start),
-      largeFrame: () => {},
+      largeFrame: (type) => {
+        if (type === Backend.ErrorResponse) this.#errorReported();
+      },
     });
     this.#link = openLink(
       server.socket,
@@ -70,6 +74,7 @@ export class ShadowLink {
     this.#task = task;
     this.#awaited = task.preparations + (task.capture === undefined ? 0 : 1);
     this.#sinceMs = this.#clock.monotonicMs();
+    this.#failed = false;
     const [only] = task.frames;
     this.#link.write(
       task.frames.length === 1 && only !== undefined ? only : Buffer.concat(task.frames),
@@ -104,6 +109,7 @@ export class ShadowLink {
   }
 
   #frame(type: number, bytes: Buffer, start: number): void {
+    if (type === Backend.ErrorResponse) return this.#errorReported();
     if (type !== Backend.ReadyForQuery) {
       // A COPY that waits for data nobody will send.
       this.abort("malformed");
@@ -123,7 +129,12 @@ export class ShadowLink {
     }
     const task = this.#task;
     this.#task = undefined;
-    task?.done(task.capture?.finish(nowMs - this.#sinceMs));
+    task?.done(task.capture?.finish(nowMs - this.#sinceMs), this.#failed);
+  }
+
+  /** Errors in answer to the preparations say nothing of the exchange. */
+  #errorReported(): void {
+    if (this.#awaited === 1 && this.#task?.capture !== undefined) this.#failed = true;
   }
 
   #lose(reason: "timeout" | "malformed" | "disconnected"): void {
@@ -133,6 +144,7 @@ export class ShadowLink {
     this.#task = undefined;
     this.#closed();
     const elapsedMs = this.#clock.monotonicMs() - this.#sinceMs;
-    task?.done(task.capture === undefined ? undefined : { kind: "lost", elapsedMs, reason });
+    const lost = { kind: "lost", elapsedMs, reason } as const;
+    task?.done(task.capture === undefined ? undefined : lost, this.#failed);
   }
 }

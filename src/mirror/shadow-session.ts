@@ -1,7 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { LostReason, Observation } from "../compare/observation.ts";
 import type { PreparedStatement } from "../routing/prepared-statements.ts";
-import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Dialled, DialOutcome } from "../upstream/dial.ts";
 import { queryMessage } from "../wire/postgres/frontend-messages.ts";
@@ -32,8 +31,6 @@ type ShadowDeps = {
   readonly newCapture: () => AnswerCapture;
   /** The shadow refused the session's login. */
   readonly refused: (sqlstate: string) => void;
-  /** The client's settings, asked when the shadow is brought in step. */
-  readonly state: () => SessionState;
   /** The pair has its observation of the shadow. */
   readonly settled: (pair: Pair) => void;
 };
@@ -44,13 +41,13 @@ type ShadowDeps = {
  */
 export class ShadowSession {
   readonly #deps: ShadowDeps;
-  readonly #queue: Pair[] = [];
+  #queue: Pair[] = [];
   #heldBytes = 0;
   #link: ShadowLink | undefined;
   #dialling = false;
   #closed = false;
-  /** The shadow session's settings may differ from the client's. */
-  #stale = true;
+  /** The version of the client's settings that the session has; undefined when not known. */
+  #version: number | undefined;
   /** Statements the shadow session holds, as far as known. */
   readonly #prepared = new Map<string, PreparedStatement>();
   #running: Pair | undefined;
@@ -109,21 +106,23 @@ export class ShadowSession {
     pair.heldBytes = 0;
   }
 
-  /** Its settings are no longer known to be the client's; mended at the next transaction boundary. */
-  markStale(): void {
-    this.#stale = true;
+  /**
+   * A transaction ended differently on the two sides: what is queued of it is dropped, what ran is
+   * undone, and the settings are brought in step again before the next.
+   */
+  abandon(isOfIt: (pair: Pair) => boolean): void {
+    this.#version = undefined;
+    this.drop(isOfIt, "failed_transaction");
+    this.rollBackWhenIdle();
   }
 
-  /** The rest of a transaction will not come: what is queued of it is dropped, what ran is undone. */
-  abandon(transaction: number, reason: LostReason): void {
-    for (let index = this.#queue.length - 1; index >= 0; index--) {
-      const pair = this.#queue[index];
-      if (pair?.transaction !== transaction) continue;
-      this.#queue.splice(index, 1);
-      this.#settle(pair, { kind: "lost", elapsedMs: 0, reason });
-    }
-    this.#stale = true;
-    this.rollBackWhenIdle();
+  /** Takes pairs out of the queue and settles them as lost. */
+  drop(isGone: (pair: Pair) => boolean, reason: LostReason): void {
+    const gone = this.#queue.filter(isGone);
+    if (gone.length === 0) return;
+    this.#queue = this.#queue.filter((pair) => !gone.includes(pair));
+    for (const pair of gone) this.#settle(pair, { kind: "lost", elapsedMs: 0, reason });
+    this.#leave();
   }
 
   /** The transaction goes on without the shadow: it is undone there once its last exchange ran. */
@@ -143,10 +142,12 @@ export class ShadowSession {
     this.#leave();
   }
 
-  /** The client cancelled what is running. */
+  /** The client cancelled the pairs that are marked so; the shadow may be at another one. */
   cancel(): void {
-    if (this.#running === undefined) return;
-    this.#running.cancelled = true;
+    if (this.#running?.cancelled === true) this.#cancelRunning();
+  }
+
+  #cancelRunning(): void {
     if (this.#link !== undefined) this.#deps.cancel(this.#link.server);
   }
 
@@ -154,7 +155,7 @@ export class ShadowSession {
   checkTime(nowMs: number): void {
     const sinceMs = this.#link?.busySinceMs;
     if (sinceMs === undefined || nowMs - sinceMs < this.#deps.limits().timeoutMs) return;
-    if (this.#link !== undefined) this.#deps.cancel(this.#link.server);
+    this.#cancelRunning();
     this.#link?.abort("timeout");
   }
 
@@ -199,10 +200,12 @@ export class ShadowSession {
     const pair = this.#queue[0];
     if (pair === undefined && this.#rollBack) return this.#runRollback(link);
     if (pair === undefined || !pair.ready) return;
+    if (pair.begins && pair.before === undefined) return;
     this.#rollBack = false;
     this.#queue.shift();
     this.#running = pair;
     link.run(this.#task(link, pair));
+    if (pair.cancelled) this.#cancelRunning();
   }
 
   #task(link: ShadowLink, pair: Pair): ShadowTask {
@@ -212,25 +215,30 @@ export class ShadowSession {
       frames.push(ROLLBACK);
       preparations++;
     }
-    if (pair.begins && this.#stale) {
-      const step = settingsInStep(this.#deps.state());
+    if (pair.begins && pair.before !== undefined && pair.version !== this.#version) {
+      const step = settingsInStep(pair.before);
       frames.push(...step.frames);
       preparations += step.answers;
-      this.#stale = false;
+      this.#version = pair.version;
     }
+    // In a failed transaction nothing can be prepared, and nothing is bound either.
+    const fails = link.status === "E" && !pair.begins;
     for (const statement of pair.bound) {
       if (this.#prepared.get(statement.name) === statement) continue;
       const step = preparedInStep(statement);
       frames.push(...step.frames);
       preparations += step.answers;
-      this.#prepared.set(statement.name, statement);
+      if (!fails) this.#prepared.set(statement.name, statement);
     }
     frames.push(pair.frames);
     return {
       frames,
       preparations,
       capture: this.#deps.newCapture(),
-      done: (observation) => this.#finished(pair, observation),
+      done: (observation, failed) => {
+        pair.shadowFailed = failed;
+        this.#finished(pair, observation);
+      },
     };
   }
 
@@ -288,7 +296,7 @@ export class ShadowSession {
     }
     this.#deps.health.connected();
     this.#prepared.clear();
-    this.#stale = true;
+    this.#version = undefined;
     this.#rollBack = false;
     this.#link = new ShadowLink(outcome.server, this.#deps.clock, () => this.#lost());
     this.#skipToBoundary();

@@ -6,8 +6,8 @@ import { applyEffect, NEW_SESSION, settle } from "../routing/session-state.ts";
 import type { SessionEffect, Statement } from "../sql/statement.ts";
 import { Backend } from "../wire/postgres/message-types.ts";
 
-/** A request on its way to the primary and what has come back of its answer. */
-export type Ticket = {
+/** A request on its way to the primary, and what has come back of its answer. */
+export type Exchange = {
   readonly statements: readonly Statement[];
   readonly changes: readonly PreparedChange[];
   readonly obscure: boolean;
@@ -19,9 +19,9 @@ export type Ticket = {
   failed: boolean;
 };
 
-/** A ticket whose answer is complete. */
+/** An exchange whose answer is complete. */
 export type Answered = {
-  readonly ticket: Ticket;
+  readonly exchange: Exchange;
   readonly outcome: "committed" | "rolled_back" | "open";
 };
 
@@ -38,7 +38,7 @@ type LogDeps = {
 /** The exchanges under way on a session's primary, and what the answered ones made of the session. */
 export class ExchangeLog {
   readonly #deps: LogDeps;
-  readonly #open: Ticket[] = [];
+  readonly #open: Exchange[] = [];
   state: TransactionalState = NEW_SESSION;
   /** Transaction status of the last ReadyForQuery: I, T or E. */
   status = "I";
@@ -49,7 +49,7 @@ export class ExchangeLog {
     this.#deps = deps;
   }
 
-  get head(): Ticket | undefined {
+  get head(): Exchange | undefined {
     return this.#open[0];
   }
 
@@ -74,8 +74,8 @@ export class ExchangeLog {
     let tags: string[] | undefined;
     for (const statement of request.statements) if (statement.effects.length > 0) tags = [];
     const { statements, changes, obscure } = request;
-    const ticket = { statements, changes, obscure, pair, sentAtMs: nowMs, tags };
-    this.#open.push({ ...ticket, confirmed: 0, failed: false });
+    const exchange = { statements, changes, obscure, pair, sentAtMs: nowMs, tags };
+    this.#open.push({ ...exchange, confirmed: 0, failed: false });
   }
 
   /** What is under way ends differently on the two sides, which says nothing. */
@@ -83,25 +83,25 @@ export class ExchangeLog {
     for (const { pair } of this.#open) if (pair !== undefined) pair.cancelled = true;
   }
 
-  /** Takes a backend frame. @returns the ticket that it completes. */
+  /** Takes a backend frame. @returns the exchange that it completes. */
   take(type: number, bytes: Buffer, start: number, end: number): Answered | undefined {
-    const ticket = this.#open[0];
+    const exchange = this.#open[0];
     switch (type) {
       case Backend.ReadyForQuery:
         return this.#ready(String.fromCharCode(bytes[start + 5] ?? 0));
       case Backend.ErrorResponse:
-        if (ticket !== undefined) ticket.failed = true;
+        if (exchange !== undefined) exchange.failed = true;
         return undefined;
       case Backend.CommandComplete:
-        ticket?.tags?.push(bytes.toString("latin1", start + 5, end - 1));
+        exchange?.tags?.push(bytes.toString("latin1", start + 5, end - 1));
         return undefined;
       case Backend.EmptyQueryResponse:
       case Backend.PortalSuspended:
-        ticket?.tags?.push("");
+        exchange?.tags?.push("");
         return undefined;
       case Backend.ParseComplete:
       case Backend.CloseComplete:
-        if (ticket !== undefined) this.#confirm(ticket, type);
+        if (exchange !== undefined) this.#confirm(exchange, type);
         return undefined;
       case Backend.CopyInResponse:
         this.#deps.copyBegan();
@@ -112,41 +112,45 @@ export class ExchangeLog {
   }
 
   /** Close of a portal is confirmed by the same message as that of a statement. */
-  #confirm(ticket: Ticket, type: number): void {
-    const change = ticket.changes[ticket.confirmed];
+  #confirm(exchange: Exchange, type: number): void {
+    const change = exchange.changes[exchange.confirmed];
     if (change === undefined) return;
     if ((change.type === "parse") !== (type === Backend.ParseComplete)) return;
-    ticket.confirmed++;
+    exchange.confirmed++;
     this.#deps.prepared.confirm(change);
   }
 
   #ready(status: string): Answered | undefined {
     this.status = status;
     this.#deps.copyEnded();
-    const ticket = this.#open.shift();
-    if (ticket === undefined) {
+    const exchange = this.#open.shift();
+    if (exchange === undefined) {
       this.confused = true;
       return undefined;
     }
-    if (ticket.obscure) this.confused = true;
-    for (const change of ticket.changes.slice(ticket.confirmed)) {
+    if (exchange.obscure) this.confused = true;
+    for (const change of exchange.changes.slice(exchange.confirmed)) {
       this.#deps.prepared.refuse(change);
     }
     const before = this.state;
-    const ended = ticket.tags === undefined ? undefined : this.#applyEffects(ticket, ticket.tags);
-    if (status !== "I") return { ticket, outcome: "open" };
-    const rolledBack = ended === "rolled_back" || (ended === undefined && ticket.failed);
+    const ended =
+      exchange.tags === undefined ? undefined : this.#applyEffects(exchange, exchange.tags);
+    if (status !== "I") return { exchange, outcome: "open" };
+    const rolledBack = ended === "rolled_back" || (ended === undefined && exchange.failed);
     if (rolledBack && ended === undefined && before.before === undefined) {
       // Several statements in one Query are one transaction, undone as a whole.
       this.state = { ...before, advisoryLocks: this.state.advisoryLocks };
     }
     this.state = settle(this.state, rolledBack);
-    return { ticket, outcome: rolledBack ? "rolled_back" : "committed" };
+    return { exchange, outcome: rolledBack ? "rolled_back" : "committed" };
   }
 
-  #applyEffects(ticket: Ticket, tags: readonly string[]): "committed" | "rolled_back" | undefined {
+  #applyEffects(
+    exchange: Exchange,
+    tags: readonly string[],
+  ): "committed" | "rolled_back" | undefined {
     let ended: "committed" | "rolled_back" | undefined;
-    ticket.statements.forEach((statement, index) => {
+    exchange.statements.forEach((statement, index) => {
       const tag = tags[index];
       if (tag === undefined) return;
       for (const effect of statement.effects) {

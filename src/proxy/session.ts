@@ -247,7 +247,7 @@ export class Session {
     const answered = this.log.take(type, bytes, start, end);
     if (type !== Backend.ReadyForQuery) return;
     const upTo = this.#replies.position;
-    answered?.ticket.pair?.capture?.append(this.#chunk, this.#begin, upTo);
+    answered?.exchange.pair?.capture?.append(this.#chunk, this.#begin, upTo);
     this.#begin = upTo;
     if (answered !== undefined) this.#answered.push(answered);
   }
@@ -256,11 +256,11 @@ export class Session {
     const nowMs = this.#deps.clock.monotonicMs();
     const all = this.#answered;
     this.#answered = [];
-    for (const { ticket, outcome } of all) {
-      const elapsedMs = nowMs - ticket.sentAtMs;
+    for (const { exchange, outcome } of all) {
+      const elapsedMs = nowMs - exchange.sentAtMs;
       this.#deps.traffic.answered(elapsedMs);
-      if (ticket.pair !== undefined) this.mirror.answered(ticket.pair, elapsedMs);
-      else if (ticket.tags !== undefined) this.mirror.stateChangedUnseen();
+      if (exchange.pair !== undefined) this.mirror.answered(exchange.pair, elapsedMs);
+      else if (exchange.tags !== undefined) this.mirror.stateChangedUnseen();
       if (outcome !== "open") this.mirror.transactionEnded(outcome);
     }
     if (this.#deps.gate.closed) {

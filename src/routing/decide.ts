@@ -1,8 +1,10 @@
-import type { Mirroring } from "./route.ts";
+import type { Mirroring, Route } from "./route.ts";
+import type { Side } from "./side.ts";
 import type { SkipReason } from "./skip-reason.ts";
 
-/** What the operator wants of the shadow. */
+/** Which side answers, and what the operator wants of the other. */
 export type MirrorPolicy = {
+  readonly primary: Side;
   readonly enabled: boolean;
   readonly writes: "skip" | "apply";
 };
@@ -24,7 +26,7 @@ export type RequestFacts = {
 };
 
 export type Decision = {
-  readonly mirroring: Mirroring;
+  readonly route: Route;
   readonly transaction: TransactionMirroring;
 };
 
@@ -32,9 +34,6 @@ const MIRROR: Mirroring = { kind: "mirror" };
 const APPLY: Mirroring = { kind: "apply" };
 const MIRRORED: TransactionMirroring = { kind: "mirrored" };
 const NONE: TransactionMirroring = { kind: "none" };
-
-const MIRROR_IN_TRANSACTION: Decision = { mirroring: MIRROR, transaction: MIRRORED };
-const APPLY_IN_TRANSACTION: Decision = { mirroring: APPLY, transaction: MIRRORED };
 
 /**
  * Decides about one request. Transactions are sampled as a whole; one that writes is followed up to
@@ -50,17 +49,21 @@ export function decide(
   refused: SkipReason | undefined,
   drawn: boolean,
 ): Decision {
-  if (transaction.kind === "skipped") return skip(transaction.reason, transaction);
+  const { primary } = policy;
+  if (transaction.kind === "skipped") return skip(primary, transaction.reason, transaction);
   if (transaction.kind === "none") {
     const reason = policy.enabled ? (refused ?? (drawn ? undefined : "sampled_out")) : "disabled";
-    if (reason !== undefined) return skip(reason, { kind: "skipped", reason });
+    if (reason !== undefined) return skip(primary, reason, { kind: "skipped", reason });
   }
   if (policy.writes === "apply") {
-    if (facts.applicable) return APPLY_IN_TRANSACTION;
-    return skip(facts.obstacle ?? "utility", transaction.kind === "none" ? NONE : transaction);
+    if (facts.applicable) return { route: { primary, mirror: APPLY }, transaction: MIRRORED };
+    const next = transaction.kind === "none" ? NONE : transaction;
+    return skip(primary, facts.obstacle ?? "utility", next);
   }
-  if (facts.obstacle === undefined) return MIRROR_IN_TRANSACTION;
-  return skip(facts.obstacle, afterObstacle(transaction, facts));
+  if (facts.obstacle === undefined) {
+    return { route: { primary, mirror: MIRROR }, transaction: MIRRORED };
+  }
+  return skip(primary, facts.obstacle, afterObstacle(transaction, facts));
 }
 
 function afterObstacle(
@@ -71,6 +74,6 @@ function afterObstacle(
   return transaction.kind === "none" ? MIRRORED : transaction;
 }
 
-function skip(reason: SkipReason, transaction: TransactionMirroring): Decision {
-  return { mirroring: { kind: "skip", reason }, transaction };
+function skip(primary: Side, reason: SkipReason, transaction: TransactionMirroring): Decision {
+  return { route: { primary, mirror: { kind: "skip", reason } }, transaction };
 }

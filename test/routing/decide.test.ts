@@ -4,9 +4,9 @@ import type { MirrorPolicy, RequestFacts, TransactionMirroring } from "../../src
 import { decide } from "../../src/routing/decide.ts";
 import type { SkipReason } from "../../src/routing/skip-reason.ts";
 
-const SKIP: MirrorPolicy = { enabled: true, writes: "skip" };
-const APPLY: MirrorPolicy = { enabled: true, writes: "apply" };
-const OFF: MirrorPolicy = { enabled: false, writes: "skip" };
+const SKIP: MirrorPolicy = { primary: "old", enabled: true, writes: "skip" };
+const APPLY: MirrorPolicy = { primary: "old", enabled: true, writes: "apply" };
+const OFF: MirrorPolicy = { primary: "old", enabled: false, writes: "skip" };
 const NONE: TransactionMirroring = { kind: "none" };
 const MIRRORED: TransactionMirroring = { kind: "mirrored" };
 const READ: RequestFacts = { obstacle: undefined, taints: false, applicable: true };
@@ -131,7 +131,7 @@ await t.test("nothing that writes ever runs on a shadow whose writes are skipped
       let tainted = false;
       for (const [request, drawn] of requests) {
         const decision = decide(SKIP, transaction, request, undefined, drawn);
-        const runs = decision.mirroring.kind !== "skip";
+        const runs = decision.route.mirror.kind !== "skip";
         test.notOk(runs && request.obstacle !== undefined);
         test.notOk(runs && tainted, "no read after a write of the same transaction");
         tainted ||= request.taints;

@@ -75,7 +75,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     drifted,
     noteOwed: parts.noteOwed,
     counters,
-    policy: () => ({ enabled: shadow().enabled, writes: shadow().writes }),
+    policy: () => ({ primary: primary(), enabled: shadow().enabled, writes: shadow().writes }),
     limits: () => ({
       exchanges: shadow().queue.exchanges,
       bytes: shadow().queue.bytes,
