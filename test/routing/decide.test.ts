@@ -111,12 +111,10 @@ const ROWS: {
 await t.test("each request is routed by policy, transaction and what it is", async (test) => {
   for (const row of ROWS) {
     const decision = decide(row.policy, row.transaction, row.facts, row.refused, row.drawn ?? true);
-    const { mirroring, transaction } = decision;
-    test.equal(
-      mirroring.kind === "skip" ? mirroring.reason : mirroring.kind,
-      row.mirroring,
-      row.why,
-    );
+    const { route, transaction } = decision;
+    const { mirror } = route;
+    test.equal(route.primary, "old");
+    test.equal(mirror.kind === "skip" ? mirror.reason : mirror.kind, row.mirroring, row.why);
     const next =
       transaction.kind === "skipped" ? `skipped ${transaction.reason}` : transaction.kind;
     test.equal(next, row.next, row.why);
