@@ -264,7 +264,7 @@ void tap.test(
         const told = error instanceof CodedError && error.code === "config_invalid";
         return told && error.message.split("\n").every((line) => /t\.yaml:\d+:\d+ /.test(line));
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
     t.pass("whatever was mangled");
   },
