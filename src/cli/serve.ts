@@ -113,7 +113,9 @@ function reloadOnHangup(
     try {
       const { config, warnings } = await load(path);
       for (const warning of warnings) log.warn({}, warning);
-      const { live, needsRestart } = reloadDiff(current, config);
+      const { live } = reloadDiff(current, config);
+      // What was named before and still waits for a restart is named again.
+      const { needsRestart } = reloadDiff(first, config);
       migrations.reload(config);
       current = config;
       log.info({ live, needsRestart }, "the configuration was read again");

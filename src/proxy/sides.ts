@@ -55,19 +55,20 @@ export function openSides(deps: SidesDeps): Sides {
   };
 }
 
-/** What the configuration says about the user comes first, then what the client itself proved. */
+/**
+ * A side's own connection string comes first, since passwords may differ between the sides; then
+ * what is configured of the user, then what the client itself proved.
+ */
 function credentialsFor(
   target: SideTarget,
   user: string,
   own: Credentials,
   configured: string | undefined,
 ): Credentials {
-  if (configured !== undefined) return { kind: "password", password: configured };
-  if (own.kind !== "none") return own;
   if (user === target.user && target.password !== undefined) {
     return { kind: "password", password: target.password };
   }
-  return { kind: "none" };
+  return configured === undefined ? own : { kind: "password", password: configured };
 }
 
 /** A read-only session's default is set at startup, so that RESET ALL returns to it. */
