@@ -38,7 +38,11 @@ export function openTraffic(deps: TrafficDeps): TrafficPort {
     standbys.clear();
   };
   return {
-    prepare: (to, signal) => prepareStandbys(deps, standbys, to, signal),
+    prepare: (to, signal) => {
+      // An attempt that is given up before its pause comes to no resume.
+      signal.addEventListener("abort", discardStandbys, { once: true });
+      return prepareStandbys(deps, standbys, to, signal);
+    },
     pause: (deadlineMs) => pause(deps, deadlineMs),
     move: async (to) => {
       const outcome = await moveAll(deps, standbys, to);
