@@ -33,11 +33,11 @@ import type { TwinwireProcess } from "./twinwire-process.ts";
 export type DemoOptions = {
   /** End after the summary instead of staying up. */
   readonly exit: boolean;
-  /** How long the traffic runs in all; 36 unless said otherwise. */
+  /** How long the traffic runs in all; 28 unless said otherwise. */
   readonly seconds?: number;
 };
 
-const DEFAULT_SECONDS = 36;
+const DEFAULT_SECONDS = 28;
 /** How the time is shared out: comparing before the toggle, on 16, and back on 14. */
 const SHARES = { before: 0.45, onNew: 0.3, back: 0.25 } as const;
 const SETTLE_DEADLINE_MS = 10_000;
