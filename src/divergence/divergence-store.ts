@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { EmbeddedDatabase, SqlRow } from "../control/embedded-database.ts";
+import { storeSecret } from "../control/store-secret.ts";
 import {
   type CoverageEntry,
   fingerprintItem,
@@ -26,11 +27,9 @@ import type { Recorder } from "./recorder.ts";
 import {
   DIVERGENCE_SCHEMA,
   INSERT_DRIFTED,
-  INSERT_MASK_KEY,
   SELECT_COVERAGE,
   SELECT_DIVERGENCES,
   SELECT_DRIFTED,
-  SELECT_MASK_KEY,
   UPSERT_COVERAGE,
   UPSERT_DIVERGENCE,
 } from "./schema.ts";
@@ -86,7 +85,7 @@ export function openDivergenceStore(deps: DivergenceStoreDeps): DivergenceStore 
   const groups = openGroups({
     migration,
     rules: {
-      mask: openMask(maskKey(deps)),
+      mask: openMask(storeSecret(database, "mask", deps.randomBytes)),
       reveal: new Set(deps.samples.reveal.map((column) => column.toLowerCase())),
     },
     samplesPerDivergence: deps.samples.perDivergence,
@@ -136,17 +135,6 @@ export function openDivergenceStore(deps: DivergenceStoreDeps): DivergenceStore 
       write(changed());
     },
   };
-}
-
-/** The key never leaves the store; without it masks of two stores cannot be matched. */
-function maskKey({ database, randomBytes }: DivergenceStoreDeps): Uint8Array {
-  const stored = database.all(SELECT_MASK_KEY)[0]?.["hex"];
-  if (typeof stored === "string") return Buffer.from(stored, "hex");
-  const key = randomBytes(32);
-  database.transaction("durable", () => {
-    database.run(INSERT_MASK_KEY, [Buffer.from(key).toString("hex")]);
-  });
-  return key;
 }
 
 /** One row to be written. `done` is called once it is. */

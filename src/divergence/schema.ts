@@ -1,10 +1,6 @@
 /** The tables of verdicts. Never edit a version that was released: add one. Times are milliseconds since 1970. */
 export const DIVERGENCE_SCHEMA: readonly string[] = [
-  `CREATE TABLE mask_key (
-     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-     hex TEXT NOT NULL
-   ) STRICT;
-   CREATE TABLE coverage (
+  `CREATE TABLE coverage (
      migration TEXT NOT NULL,
      fingerprint TEXT NOT NULL,
      statement TEXT NOT NULL,
@@ -33,9 +29,6 @@ export const DIVERGENCE_SCHEMA: readonly string[] = [
      PRIMARY KEY (migration, name)
    ) STRICT, WITHOUT ROWID;`,
 ];
-
-export const SELECT_MASK_KEY = "SELECT hex FROM mask_key";
-export const INSERT_MASK_KEY = "INSERT INTO mask_key (only_row, hex) VALUES (1, ?)";
 
 export const SELECT_COVERAGE =
   "SELECT fingerprint, statement, counters FROM coverage WHERE migration = ?";
