@@ -44,13 +44,19 @@ export async function startTwinwire(
   const child = spawn(process.execPath, ["--enable-source-maps", MAIN, "serve", "-c", configPath], {
     stdio: ["ignore", "pipe", "pipe"],
   });
+  // A test that dies takes it along; an orderly end goes through `stop`.
+  const endNow = (): void => {
+    child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once("exit", endNow);
   const logged: string[] = [];
   child.stderr.setEncoding("utf8").on("data", (text: string) => logged.push(text));
   const log = (): string => logged.join("");
   const ready = await readyLine(child);
   if (ready === undefined) {
     await ended(child);
-    rmSync(folder, { recursive: true, force: true });
+    endNow();
     throw new Error(`Twinwire did not start.\n${log()}`);
   }
   return {
@@ -67,7 +73,8 @@ export async function startTwinwire(
       const late = setTimeout(() => child.kill("SIGKILL"), DRAIN_DEADLINE_MS);
       await ended(child);
       clearTimeout(late);
-      rmSync(folder, { recursive: true, force: true });
+      process.off("exit", endNow);
+      endNow();
       return child.exitCode;
     },
     async kill() {

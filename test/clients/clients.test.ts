@@ -27,8 +27,13 @@ t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 const { routes, log, stop } = await openRoutes();
 t.teardown(stop);
 
+// Asked before the first test: tap takes a pause between tests for the end.
+const reasons = new Map(
+  await Promise.all(CLIENTS.map(async (each) => [each, await each.missing()] as const)),
+);
+
 for (const client of CLIENTS) {
-  const missing = await client.missing();
+  const missing = reasons.get(client);
   for (const route of routes) {
     const name = `${client.name} cannot tell Twinwire from PostgreSQL ${route.name}`;
     await t.test(name, missing === undefined ? {} : { skip: missing }, async (test) => {

@@ -26,7 +26,7 @@ export const jdbc: Client = {
       if (made.code !== 0) throw new Error(made.output);
     }
     const { host, pathname, username, password } = new URL(url);
-    const login = [`jdbc:postgresql://${host}${pathname}`, username, password];
+    const login = [`jdbc:postgresql://${host}${pathname}`, username, decodeURIComponent(password)];
     const path = `${folder}:${DRIVER}`;
     // Started for a few seconds only: compiling little and sharing no data with other JVMs is faster and leaves no file.
     const flags = [

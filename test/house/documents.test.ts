@@ -71,7 +71,7 @@ await t.test("the error catalogue and its document name the same codes", async (
   const documented = [...projectText(document).matchAll(/^\| `([a-z_]+)`/gm)].map(
     (match) => match[1],
   );
-  return test.same(documented.toSorted(), Object.keys(ERRORS).toSorted());
+  return test.same(new Set(documented), new Set(Object.keys(ERRORS)));
 });
 
 await t.test("every error has a SQLSTATE and a sentence", async (test) => {
