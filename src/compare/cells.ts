@@ -3,6 +3,7 @@ import type { Column } from "./columns.ts";
 import { cleaned } from "./policy.ts";
 import type { ColumnPolicy } from "./policy.ts";
 import { decimalsWithin } from "./values/decimal.ts";
+import { isKnownType } from "./values/families.ts";
 import { decimalText } from "./values/numbers.ts";
 import { divergent, latin1, readable, tolerated } from "./values/value.ts";
 import type { Difference, Raw, Value } from "./values/value.ts";
@@ -17,6 +18,19 @@ export type ColumnPair = {
   /** The types differ in name only: int4 and int8, text and varchar. */
   readonly aliased: boolean;
 };
+
+/** Groups of types whose equal values are the same bytes on every server; numeric has its scale. */
+const ONE_SPELLING = new Set(["number", "text", "label", "uuid", "boolean", "bits", "network"]);
+
+/** Whether other bytes are another value: nothing is left to tolerate, by type or by rule. */
+export function hasOneSpelling({ primary, shadow, policy, aliased }: ColumnPair): boolean {
+  if (policy.ignored || policy.clean.size > 0 || aliased) return false;
+  if (policy.absolute !== undefined || policy.relative !== undefined) return false;
+  const { typeName, family, format } = primary;
+  if (typeName === undefined || typeName === "numeric" || typeName === "bpchar") return false;
+  // A type unknown to us may be a record, which is compared field by field.
+  return isKnownType(typeName) && ONE_SPELLING.has(family.group) && format === shadow.format;
+}
 
 /** How two cells differ; undefined when they are the same value. */
 export function compareCells(

@@ -1,4 +1,5 @@
 import type { Statement } from "../sql/statement.ts";
+import { hasOneSpelling } from "./cells.ts";
 import type { ColumnPair } from "./cells.ts";
 import { compareKeys, compareRowSets } from "./compare-rows.ts";
 import { newFinding } from "./explanation.ts";
@@ -66,12 +67,4 @@ function judgeFree(first: Verdict, pairs: readonly ColumnPair[], index: number):
   const isNamed = first.finding.column !== undefined && pairs.length > 1;
   if (isNamed) return first;
   return pairs.every(hasOneSpelling) ? divergent("large_result", index) : UNSEEN;
-}
-
-const ONE_SPELLING = new Set(["number", "text", "label", "uuid", "boolean", "bits", "network"]);
-
-function hasOneSpelling({ primary, policy }: ColumnPair): boolean {
-  const isRuled = policy.ignored || policy.clean.size > 0;
-  const isTolerant = policy.absolute !== undefined || policy.relative !== undefined;
-  return !isRuled && !isTolerant && ONE_SPELLING.has(primary.family.group);
 }

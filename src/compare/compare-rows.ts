@@ -1,8 +1,8 @@
 import type { Statement } from "../sql/statement.ts";
-import { cellText } from "./cells.ts";
+import { cellText, hasOneSpelling } from "./cells.ts";
 import type { ColumnPair } from "./cells.ts";
 import { newFinding } from "./explanation.ts";
-import { findPartners, rowAt } from "./row-partners.ts";
+import { MAX_READ_ROWS, findPartners, rowAt } from "./row-partners.ts";
 import type { Partners } from "./row-partners.ts";
 import { cellsOf, compareRows, noteTolerated, rowText } from "./rows.ts";
 import type { Row, RowDifference, RowSets, RowTally } from "./rows.ts";
@@ -31,30 +31,38 @@ export type RowContext = {
  */
 export function compareRowSets(sets: RowSets, context: RowContext): Verdict {
   const inPlace = newTally();
-  if (sets.primary.length === sets.shadow.length && matchInPlace(sets, inPlace)) {
-    return verdictOf(inPlace, sets, context);
-  }
+  const outcome =
+    sets.primary.length === sets.shadow.length ? matchInPlace(sets, inPlace) : "apart";
+  if (outcome === "together") return verdictOf(inPlace, sets, context);
+  if (outcome === "unread") return UNREAD;
   const tally = newTally();
   const partners = findPartners(sets, tally);
-  if (partners.primaryLeft.length > 0 || partners.shadowLeft.length > 0) {
-    return judgeLeft(sets, partners, context, tally);
-  }
-  return judgeOrder(sets, context, tally);
+  const left = Math.max(partners.primaryLeft.length, partners.shadowLeft.length);
+  if (left === 0) return judgeOrder(sets, context, tally);
+  const isUnread = left > MAX_READ_ROWS && !sets.pairs.every(hasOneSpelling);
+  return isUnread && sets.primary.length === sets.shadow.length
+    ? UNREAD
+    : judgeLeft(sets, partners, context, tally);
 }
+
+/** Too many rows differ for all of them to be read. */
+const UNREAD: Verdict = { kind: "incomparable", reason: "large_result" };
 
 function newTally(): RowTally {
   return { tolerated: undefined, ignored: false };
 }
 
-function matchInPlace(sets: RowSets, tally: RowTally): boolean {
+function matchInPlace(sets: RowSets, tally: RowTally): "together" | "apart" | "unread" {
+  let read = 0;
   for (const [index, a] of sets.primary.entries()) {
     const b = rowAt(sets.shadow, index);
     if (a.body.equals(b.body)) continue;
+    if (++read > MAX_READ_ROWS) return "unread";
     const found = compareRows(sets.pairs, a, b, tally);
-    if (found !== undefined && !found.difference.tolerated) return false;
+    if (found !== undefined && !found.difference.tolerated) return "apart";
     if (found !== undefined) noteTolerated(tally, found, [index, index]);
   }
-  return true;
+  return "together";
 }
 
 function verdictOf(tally: RowTally, sets: RowSets, { index }: RowContext): Verdict {

@@ -16,4 +16,11 @@ export type Observation =
     }
   | { readonly kind: "lost"; readonly elapsedMs: number; readonly reason: LostReason };
 
-export type LostReason = "timeout" | "disconnected" | "overflow" | "cancelled" | "malformed";
+export type LostReason =
+  | "timeout"
+  | "disconnected"
+  | "overflow"
+  | "cancelled"
+  | "malformed"
+  /** Not asked any more, after an earlier exchange of its transaction ended differently. */
+  | "failed_transaction";

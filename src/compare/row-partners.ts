@@ -1,3 +1,4 @@
+import { hasOneSpelling } from "./cells.ts";
 import type { ColumnPair } from "./cells.ts";
 import { canonicalRow, compareRows, noteTolerated } from "./rows.ts";
 import type { Row, RowSets, RowTally } from "./rows.ts";
@@ -10,8 +11,14 @@ export type Partners = {
   readonly shadowLeft: readonly number[];
 };
 
-/** Beyond so many rows without partner on a side, those left are compared in their sorted order only. */
-const MAX_SEARCHED = 100;
+/**
+ * Reading values costs microseconds each on the thread that serves clients. Beyond so many rows that
+ * are not the same bytes, nothing is read.
+ */
+export const MAX_READ_ROWS = 2000;
+
+/** Beyond so many rows without partner on a side, each is not compared with each. */
+const MAX_SEARCHED = 40;
 
 /**
  * Finds for each row of the primary one of the shadow that matches it: first by the same bytes, then
@@ -25,6 +32,10 @@ export function findPartners(sets: RowSets, tally: RowTally): Partners {
     shadow: sets.shadow.map((_, index) => index),
   };
   let left = pairByKey(all, bytesOf(sets.primary), bytesOf(sets.shadow), matched);
+  const unread = Math.max(left.primary.length, left.shadow.length) > MAX_READ_ROWS;
+  if (unread || sets.pairs.every(hasOneSpelling)) {
+    return { matched, primaryLeft: left.primary, shadowLeft: left.shadow };
+  }
   left = pairBySpelling(sets, sets.pairs, left, matched, tally);
   const exact = sets.pairs.filter((pair) => !isApproximate(pair));
   if (exact.length < sets.pairs.length && exact.length > 0) {
@@ -36,7 +47,7 @@ export function findPartners(sets: RowSets, tally: RowTally): Partners {
 /** A column whose equal values may have different spellings: no key can bring them together. */
 function isApproximate({ primary, policy }: ColumnPair): boolean {
   const isTolerant = policy.absolute !== undefined || policy.relative !== undefined;
-  return isTolerant || primary.family.group === "float";
+  return isTolerant || primary.family.group.includes("float");
 }
 
 function pairBySpelling(

@@ -2,8 +2,9 @@ import { Buffer } from "node:buffer";
 import { Backend } from "../wire/postgres/message-types.ts";
 import { decodeRowDescription, replyFrameEnd } from "../wire/postgres/reply-frames.ts";
 import type { ReplyField } from "../wire/postgres/reply-frames.ts";
+import { FIRST_ASSIGNED_OID } from "./builtin-types.ts";
 import { sameType } from "./columns.ts";
-import type { CompareContext, TypeNames } from "./context.ts";
+import type { CompareContext } from "./context.ts";
 
 /**
  * The commonest case at the cost of a memory comparison: the same bytes, but for the table oids in
@@ -35,42 +36,35 @@ export function isSameReply(
 
 /** Pairs of RowDescription bodies found to say the same, so that each is decoded once. */
 export type KnownDescriptions = {
-  has(primary: Uint8Array, shadow: Uint8Array, context: CompareContext): boolean;
-  add(primary: Uint8Array, shadow: Uint8Array, context: CompareContext): void;
+  find(primary: Uint8Array, shadow: Uint8Array): KnownPair | undefined;
+  add(pair: KnownPair): void;
+};
+
+/** Two bodies that say the same if the types with these oids have the same names. */
+export type KnownPair = {
+  readonly primary: Uint8Array;
+  readonly shadow: Uint8Array;
+  /** Types of users. Their names are looked up every time, for types come and go. */
+  readonly userTypes: readonly (readonly [primary: number, shadow: number])[];
 };
 
 /** A cache of fixed size: a slot is overwritten by the next pair that falls into it. */
 export function openKnownDescriptions(): KnownDescriptions {
   const slots: (KnownPair | undefined)[] = Array.from({ length: SLOTS });
   return {
-    has: (primary, shadow, context) => {
+    find: (primary, shadow) => {
       const pair = slots[slotOf(primary)];
-      return (
-        pair !== undefined &&
-        pair.primaryTypes === context.primaryTypes &&
-        pair.shadowTypes === context.shadowTypes &&
-        sameBody(primary, pair.primary) &&
-        sameBody(shadow, pair.shadow)
-      );
+      return pair !== undefined && sameBody(primary, pair.primary) && sameBody(shadow, pair.shadow)
+        ? pair
+        : undefined;
     },
-    add: (primary, shadow, { primaryTypes, shadowTypes }) => {
+    add: ({ primary, shadow, userTypes }) => {
       // Copies: the frames belong to an exchange and should go with it.
-      slots[slotOf(primary)] = {
-        primary: Uint8Array.from(primary),
-        shadow: Uint8Array.from(shadow),
-        primaryTypes,
-        shadowTypes,
-      };
+      const copies = { primary: Uint8Array.from(primary), shadow: Uint8Array.from(shadow) };
+      slots[slotOf(primary)] = { ...copies, userTypes };
     },
   };
 }
-
-type KnownPair = {
-  readonly primary: Uint8Array;
-  readonly shadow: Uint8Array;
-  readonly primaryTypes: TypeNames;
-  readonly shadowTypes: TypeNames;
-};
 
 const SLOTS = 256;
 
@@ -92,31 +86,34 @@ function isSameDescription(
   known: KnownDescriptions | undefined,
 ): boolean {
   if (primary.length !== shadow.length) return false;
-  if (known?.has(primary, shadow, context) === true) return true;
-  const similarity = compareDescriptions(primary, shadow, context);
-  // A name that is missing today may be known tomorrow.
-  if (similarity === "same") known?.add(primary, shadow, context);
-  return similarity !== "other";
+  let pair = known?.find(primary, shadow);
+  if (pair === undefined) {
+    const userTypes = userTypesOf(primary, shadow);
+    if (userTypes === undefined) return false;
+    pair = { primary, shadow, userTypes };
+    known?.add(pair);
+  }
+  const { primaryTypes, shadowTypes } = context;
+  return pair.userTypes.every(([a, b]) => sameType(a, b, primaryTypes, shadowTypes) !== "other");
 }
 
-function compareDescriptions(
+/** Undefined when the descriptions differ in more than tables and users' types. */
+function userTypesOf(
   primary: Uint8Array,
   shadow: Uint8Array,
-  { primaryTypes, shadowTypes }: CompareContext,
-): "same" | "other" | "unsure" {
+): (readonly [number, number])[] | undefined {
   const fieldsA = readFields(primary);
   const fieldsB = readFields(shadow);
-  if (fieldsA === undefined || fieldsA.length !== fieldsB?.length) return "other";
-  let similarity: "same" | "unsure" = "same";
+  if (fieldsA === undefined || fieldsA.length !== fieldsB?.length) return undefined;
+  const userTypes: (readonly [number, number])[] = [];
   for (const [index, a] of fieldsA.entries()) {
     const b = fieldsB[index];
-    if (b === undefined || a.name !== b.name) return "other";
-    if (a.typeModifier !== b.typeModifier || a.format !== b.format) return "other";
-    const types = sameType(a.typeOid, b.typeOid, primaryTypes, shadowTypes);
-    if (types === "other") return "other";
-    if (types === "unsure") similarity = "unsure";
+    if (b === undefined || a.name !== b.name) return undefined;
+    if (a.typeModifier !== b.typeModifier || a.format !== b.format) return undefined;
+    if (a.typeOid === b.typeOid && a.typeOid < FIRST_ASSIGNED_OID) continue;
+    userTypes.push([a.typeOid, b.typeOid]);
   }
-  return similarity;
+  return userTypes;
 }
 
 /** Undefined when malformed: the closer look that follows says on which side. */

@@ -9,7 +9,7 @@ import type { Row, RowSets } from "./rows.ts";
 /** The columns that a statement sorts its rows by. */
 export type SortKeys = {
   readonly columns: readonly ColumnPair[];
-  /** No key is hidden, so the order of the rows is known but for ties. */
+  /** No key is hidden, so which rows are tied is known. */
   readonly complete: boolean;
   readonly limited: boolean;
 };
@@ -27,16 +27,20 @@ export function sortKeysOf(
   const byName = (order.names ?? []).map((name) => onlyColumn(pairs, name));
   const keys = [...byNumber, ...byName];
   const columns = keys.filter((pair) => pair !== undefined);
-  const isWhole = columns.length === keys.length && !columns.some(({ policy }) => policy.ignored);
-  return { columns, complete: order.complete && isWhole, limited: order.limited };
+  const visible = columns.filter(({ policy }) => !policy.ignored);
+  const complete = order.complete && visible.length === keys.length;
+  return { columns: visible, complete, limited: order.limited };
 }
 
 /** A row in whose place the other side has another key. */
 export type BrokenOrder = { readonly row: number; readonly pair: ColumnPair };
 
-/** The first place where the keys of the two sides differ; ties are free. */
+/**
+ * The first place where the keys of the two sides differ; ties are free. The same rows sorted by the
+ * same keys have the same key in every place, so each key can be checked even if others are hidden.
+ */
 export function brokenOrder(sets: RowSets, keys: SortKeys | undefined): BrokenOrder | undefined {
-  if (keys?.complete !== true) return undefined;
+  if (keys === undefined) return undefined;
   for (const [row, primary] of sets.primary.entries()) {
     const shadow = rowAt(sets.shadow, row);
     const pair = keys.columns.find((column) => !isSameCell(column, primary, shadow));
@@ -55,12 +59,10 @@ export function mayHaveOtherRows(
   keys: SortKeys | undefined,
   partial: boolean,
 ): boolean {
+  if (keys?.columns.some(isIdentity) === true) return false;
   if (partial && keys?.complete !== true) return true;
   if (keys?.limited !== true || sets.primary.length !== sets.shadow.length) return false;
-  if (keys.complete) {
-    if (keys.columns.length === 0 || keys.columns.some(isIdentity)) return false;
-    if (!areAtEdge(sets, partners, keys.columns)) return false;
-  }
+  if (keys.complete && !areAtEdge(sets, partners, keys.columns)) return false;
   return !holdsChangedRow(sets, partners, keys.columns);
 }
 
@@ -70,7 +72,7 @@ export function sameColumns(pairs: readonly ColumnPair[], a: Row, b: Row): numbe
 }
 
 /** Of rows without partner, only so many are looked at for the same row with a changed value. */
-export const MAX_CHANGED = 50;
+export const MAX_CHANGED = 20;
 
 function onlyColumn(pairs: readonly ColumnPair[], name: string): ColumnPair | undefined {
   const [first, second] = pairs.filter(({ primary }) => primary.name === name);

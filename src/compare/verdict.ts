@@ -83,7 +83,7 @@ export const INCOMPARABLE_REASONS = {
   transient_error: "one side failed for a passing reason (deadlock, lock, resources, shutdown)",
   failed_transaction: "an earlier statement of its transaction failed on one side only",
   large_result:
-    "the answer is too large to keep, and only tolerated differences were seen in its first rows",
+    "the answer is too large to be read in full, and only tolerated differences were seen in it",
   rule: "a rule in the configuration ignores it",
 } as const;
 

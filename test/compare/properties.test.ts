@@ -59,7 +59,7 @@ const anyStatement = fc.constantFrom(
   orderedBy([0]),
   orderedBy([0], { limited: true }),
   orderedBy([], { complete: false, limited: true }),
-  orderedBy([], { names: ["c0"] }),
+  orderedBy([], { names: ["c0"], complete: false }),
 );
 
 const framesOf = ({ columns, rows }: Table): Buffer => selectAnswer(columns, rows);

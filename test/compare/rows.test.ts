@@ -7,6 +7,7 @@ import {
   rowDescription,
   selectAnswer,
 } from "./answers.ts";
+import type { ColumnSpec } from "./answers.ts";
 import { ID, NAME, PRICE, check, done, pairsOf, rowsOf } from "./cases.ts";
 
 const TIMESTAMPTZ = 1184;
@@ -26,6 +27,13 @@ const suspended = (value: string): Buffer =>
   ]);
 const manyFloats = (shift: number): readonly (readonly string[])[] =>
   Array.from({ length: 300 }, (_, index) => [String(index), String(index / 7 + shift)]);
+
+const AT: ColumnSpec = { name: "at", oid: TIMESTAMPTZ };
+const manyMoments = (zone: string, hour: number): readonly (readonly string[])[] =>
+  Array.from({ length: 3000 }, (_, index) => [
+    String(index),
+    `2024-01-15 ${hour}:${String(index % 60).padStart(2, "0")}:00${zone}`,
+  ]);
 
 await check("rows are compared in the order that the statement asks for", [
   {
@@ -72,6 +80,13 @@ await check("rows are compared in the order that the statement asks for", [
     primary: pairsOf([PRICE, NAME], "1 a", "2 b"),
     shadow: pairsOf([PRICE, NAME], "2 b", "1 a"),
     expected: "tolerated row_order_free",
+    parts: { statements: [orderedBy([], { complete: false })] },
+  },
+  {
+    why: "a key beside a hidden one has its place all the same",
+    primary: pairsOf([PRICE, NAME], "1 a", "2 b"),
+    shadow: pairsOf([PRICE, NAME], "2 b", "1 a"),
+    expected: "divergent row_order",
     parts: { statements: [orderedBy([0], { complete: false })] },
   },
   {
@@ -79,14 +94,14 @@ await check("rows are compared in the order that the statement asks for", [
     primary: pairsOf([PRICE, NAME], "1 a", "2 b"),
     shadow: pairsOf([PRICE, NAME], "2 b", "1 a"),
     expected: "divergent row_order",
-    parts: { statements: [orderedBy([], { names: ["name"] })] },
+    parts: { statements: [orderedBy([], { names: ["name"], complete: false })] },
   },
   {
     why: "a name that two columns have says nothing",
     primary: pairsOf([NAME, NAME], "1 a", "2 b"),
     shadow: pairsOf([NAME, NAME], "2 b", "1 a"),
     expected: "tolerated row_order_free",
-    parts: { statements: [orderedBy([], { names: ["name"] })] },
+    parts: { statements: [orderedBy([], { names: ["name"], complete: false })] },
   },
   {
     why: "hundreds of rows in another order, each within its tolerance",
@@ -96,6 +111,30 @@ await check("rows are compared in the order that the statement asks for", [
     parts: {
       rules: [{ name: "r", match: { column: "f" }, action: { kind: "tolerate", absolute: 0.01 } }],
     },
+  },
+  {
+    why: "thousands of rows written differently are not all read",
+    primary: selectAnswer([ID, AT], manyMoments("+00", 10)),
+    shadow: selectAnswer([ID, AT], manyMoments("+02", 12)),
+    expected: "incomparable large_result",
+  },
+  {
+    why: "nor are they in another order",
+    primary: selectAnswer([ID, AT], manyMoments("+00", 10)),
+    shadow: selectAnswer([ID, AT], manyMoments("+02", 12).toReversed()),
+    expected: "incomparable large_result",
+  },
+  {
+    why: "thousands of rows with other values of one spelling are divergent",
+    primary: selectAnswer([ID, NAME], manyMoments("+00", 10)),
+    shadow: selectAnswer([ID, NAME], manyMoments("+02", 12).toReversed()),
+    expected: "divergent row_missing",
+  },
+  {
+    why: "thousands of rows in another order",
+    primary: selectAnswer([ID, AT], manyMoments("+00", 10)),
+    shadow: selectAnswer([ID, AT], manyMoments("+00", 10).toReversed()),
+    expected: "tolerated row_order_free",
   },
   {
     why: "a row less",
@@ -193,6 +232,20 @@ await check("LIMIT leaves ties at its edge open", [
     shadow: pairsOf([ID, NAME], "1 b"),
     expected: "divergent text_value",
     parts: { statements: [orderedBy([0], { limited: true })] },
+  },
+  {
+    why: "a key behind a star that no two rows share",
+    primary: pairsOf([NAME, ID], "a 1"),
+    shadow: pairsOf([NAME, ID], "b 1"),
+    expected: "divergent text_value",
+    parts: { statements: [orderedBy([], { names: ["id"], complete: false, limited: true })] },
+  },
+  {
+    why: "other rows by a hidden key",
+    primary: pairsOf([NAME, ID], "a 1"),
+    shadow: pairsOf([NAME, ID], "b 2"),
+    expected: "incomparable underspecified",
+    parts: { statements: [orderedBy([], { complete: false, limited: true })] },
   },
   {
     why: "the first rows of a portal without order",
