@@ -1,6 +1,5 @@
 import type { Clock } from "../base/clock.ts";
 import type { MirrorPolicy } from "../routing/decide.ts";
-import type { Request } from "../routing/request.ts";
 import type { Side } from "../routing/side.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Statement } from "../sql/statement.ts";
@@ -74,9 +73,9 @@ export function newMirrorCounters(): MirrorCounters {
   };
 }
 
-export function countSeen(mirror: MigrationMirror, request: Request): void {
+export function countSeen(mirror: MigrationMirror, statements: readonly Statement[]): void {
   mirror.counters.seen++;
-  for (const statement of request.statements) mirror.facts.of(statement).coverage.seen++;
+  for (const statement of statements) mirror.facts.of(statement).coverage.seen++;
 }
 
 export function countSkipped(

@@ -1,6 +1,8 @@
 import type { Observation } from "../compare/observation.ts";
 import type { PreparedChange, PreparedStatement } from "../routing/prepared-statements.ts";
 import type { SessionState } from "../routing/session-state.ts";
+import type { SkipReason } from "../routing/skip-reason.ts";
+import type { Request } from "../routing/request.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
 
@@ -8,10 +10,11 @@ import type { AnswerCapture } from "./answer-capture.ts";
 export type Pair = {
   readonly kind: "mirror" | "apply";
   readonly statements: readonly Statement[];
-  /** The request, COPY data included, as it goes to the shadow. */
-  frames: Buffer;
+  /** The request as it goes to the shadow. */
+  readonly frames: Buffer;
   readonly changes: readonly PreparedChange[];
-  readonly bound: readonly PreparedStatement[];
+  /** Statements that the shadow session must have before it runs. */
+  bound: readonly PreparedStatement[];
   /** First of its transaction: here the shadow may be brought in step. */
   begins: boolean;
   /**
@@ -22,9 +25,8 @@ export type Pair = {
   version: number;
   /** Transactions of one session by number, so that a broken one can be dropped as a whole. */
   readonly transaction: number;
-  /** It writes: losing it on the shadow leaves its tables drifted. */
+  /** It does more than read, so its transaction is not repeated beside others. */
   readonly writes: boolean;
-  readonly written: readonly string[];
   /** May run on the shadow: at once, or when dual writing, once the primary has committed. */
   ready: boolean;
   /** Collects the primary's answer; undefined once it is complete. */
@@ -38,3 +40,39 @@ export type Pair = {
   primaryFailed: boolean;
   shadowFailed: boolean;
 };
+
+/** @param transaction its transaction's number in the session */
+export function newPair(
+  request: Request,
+  asked: {
+    readonly kind: Pair["kind"];
+    readonly statements: readonly Statement[];
+    readonly facts: { readonly obstacle: SkipReason | undefined };
+    readonly open: boolean;
+  },
+  transaction: number,
+): Pair {
+  const { kind, statements, facts, open } = asked;
+  return {
+    kind,
+    statements,
+    frames: request.frames ?? NOTHING,
+    changes: request.changes,
+    bound: request.bound,
+    begins: !open,
+    before: undefined,
+    version: 0,
+    transaction,
+    writes: facts.obstacle !== undefined,
+    ready: kind === "mirror",
+    capture: undefined,
+    heldBytes: 0,
+    cancelled: false,
+    primary: undefined,
+    shadow: undefined,
+    primaryFailed: false,
+    shadowFailed: false,
+  };
+}
+
+const NOTHING = Buffer.alloc(0);

@@ -1,19 +1,22 @@
-import type { Observation } from "../compare/observation.ts";
-import type { RequestFacts, TransactionMirroring } from "../routing/decide.ts";
+import type { TransactionMirroring } from "../routing/decide.ts";
 import { decide } from "../routing/decide.ts";
 import type { PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
 import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
+import type { Statement } from "../sql/statement.ts";
 import type { Credentials } from "../upstream/dial.ts";
-import type { ApplyUnit } from "./apply-unit.ts";
-import { newApplyUnit } from "./apply-unit.ts";
+import type { Admission } from "./admission.ts";
 import { ANY_TABLE } from "./drifted-tables.ts";
+import type { TransactionEnd } from "./dual-writing.ts";
+import { DualWriting, isOneSided } from "./dual-writing.ts";
 import type { MigrationMirror, SessionStartup } from "./migration-mirror.ts";
 import { countSeen, countSkipped } from "./migration-mirror.ts";
 import type { Pair } from "./pair.ts";
+import { newPair } from "./pair.ts";
 import { ShadowSession } from "./shadow-session.ts";
-import { requestFacts } from "./statement-facts.ts";
+import type { AskedFacts } from "./statement-facts.ts";
+import { askedStatements, commits, requestFacts } from "./statement-facts.ts";
 
 export type MirroredSession = {
   readonly user: string;
@@ -24,6 +27,17 @@ export type MirroredSession = {
   readonly state: () => SessionState;
 };
 
+/** The primary's answer to a request, as far as the shadow is concerned. */
+export type PrimaryAnswer = {
+  readonly elapsedMs: number;
+  readonly failed: boolean;
+  readonly outcome: TransactionEnd | "open";
+  /** The client's settings after it. */
+  readonly state: SessionState;
+  /** It may have changed what `state` holds. */
+  readonly changesState: boolean;
+};
+
 /**
  * Follows one client session on the shadow: decides about each exchange, queues it there, and
  * brings the two answers together. Nothing in it waits, so nothing in it can delay the client.
@@ -31,20 +45,19 @@ export type MirroredSession = {
 export class SessionMirror {
   readonly #mirror: MigrationMirror;
   readonly #session: MirroredSession;
+  readonly #writing: DualWriting;
   #shadow: ShadowSession;
-  #transaction: TransactionMirroring = { kind: "none" };
+  #transaction: TransactionMirroring = NONE;
   #number = 0;
-  #unit: ApplyUnit | undefined;
-  readonly #units = new Map<Pair, ApplyUnit>();
+  readonly #unanswered: Admission[] = [];
+  /** Grows with every change of the client's settings that the shadow has not seen. */
+  #version = 0;
 
   constructor(mirror: MigrationMirror, session: MirroredSession) {
     this.#mirror = mirror;
     this.#session = session;
     this.#shadow = this.#newShadow();
-  }
-
-  get shadow(): ShadowSession {
-    return this.#shadow;
+    this.#writing = new DualWriting(mirror, () => this.#shadow);
   }
 
   /**
@@ -53,65 +66,54 @@ export class SessionMirror {
    * @returns the pair whose primary answer is to be captured, if it runs on the shadow
    */
   admit(request: Request, open: boolean): Pair | undefined {
-    countSeen(this.#mirror, request);
+    const { facts: table } = this.#mirror;
+    const prepared = this.#preparedNamed;
+    const statements = askedStatements(request.statements, table, prepared);
+    countSeen(this.#mirror, statements);
     if (!open) this.#begin();
-    const facts = requestFacts(
-      request,
-      this.#mirror.facts,
-      this.#session.state().temporary,
-      (name) => this.#session.prepared.sent(name),
-    );
+    const facts = requestFacts({ request, statements }, table, this.#session.state(), prepared);
     const before = this.#transaction;
     const decision = decide(
       this.#mirror.policy(),
       before,
-      this.#ruled(request, facts),
+      this.#ruled(statements, facts),
       before.kind === "none" ? this.#shadow.refusal : undefined,
       before.kind !== "none" || this.#mirror.draw(),
     );
     this.#transaction = decision.transaction;
     const { mirror } = decision.route;
+    const owes = this.#owed(statements, facts);
+    if (owes !== undefined) this.#writing.expect(owes);
+    let pair: Pair | undefined;
+    let skipped: SkipReason | undefined;
     if (mirror.kind === "skip") {
-      this.#skip(request, mirror.reason);
-      if (before.kind === "mirrored" && decision.transaction.kind === "skipped") {
-        this.#shadow.rollBackWhenIdle();
-      }
-      return undefined;
+      skipped = mirror.reason;
+      if (before.kind === "mirrored" && decision.transaction.kind === "skipped") this.#undo();
+    } else {
+      pair = this.#newPair(request, { statements, facts, kind: mirror.kind, open });
+      skipped = this.#offer(pair);
+      if (skipped !== undefined) pair = undefined;
     }
-    return this.#offer(request, facts, mirror.kind, !open);
+    if (skipped !== undefined) countSkipped(this.#mirror, statements, skipped);
+    const mayCommit = !open || request.obscure || commits(statements);
+    this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit });
+    return pair;
   }
 
-  /** The primary has answered a pair's request. */
-  answered(pair: Pair, elapsedMs: number): void {
-    const { capture } = pair;
-    if (capture === undefined) return;
-    pair.capture = undefined;
-    pair.primary = this.#shadow.hold(pair, capture.heldBytes)
-      ? capture.finish(elapsedMs)
-      : { kind: "lost", elapsedMs, reason: "overflow" };
-    if (pair.shadow !== undefined) this.#judge(pair, this.#units.get(pair));
-  }
-
-  /** The primary is outside a transaction again. Uncertain: nobody knows whether it committed. */
-  transactionEnded(outcome: "committed" | "rolled_back" | "uncertain"): void {
-    const unit = this.#unit;
-    this.#unit = undefined;
-    if (unit === undefined) return;
-    if (unit.writes) this.#mirror.order.settled();
-    if (outcome === "rolled_back" && unit.writes) {
-      this.#withdraw(unit);
-      for (const pair of unit.pairs) countSkipped(this.#mirror, pair.statements, "not_committed");
-    } else if (unit.lost || unit.failed || outcome === "uncertain") {
-      this.#withdraw(unit);
-      this.#drift(unit, "a committed write could not be repeated on the shadow");
-    } else if (unit.pairs.length > 0) {
-      unit.turn = this.#mirror.order.enter(unit.writes, () => this.#start(unit));
-    }
-  }
-
-  /** The shadow session may have other settings or statements than the client's. */
-  stateChangedUnseen(): void {
-    this.#shadow.markStale();
+  /** The primary has answered the oldest request that it had not answered. */
+  answered(answer: PrimaryAnswer): void {
+    const admission = this.#unanswered.shift();
+    if (admission === undefined) return;
+    const { pair } = admission;
+    if (pair !== undefined) this.#primaryAnswered(pair, answer);
+    else if (answer.changesState) this.#version++;
+    this.#writing.join(admission);
+    if (answer.outcome !== "open" && !this.#writing.end(answer.outcome)) this.#version++;
+    const next = this.#unanswered[0]?.pair;
+    if (next === undefined || next.before !== undefined) return;
+    next.before = answer.state;
+    next.version = this.#version;
+    this.#shadow.pump();
   }
 
   /** DISCARD or DEALLOCATE ran, or may have. */
@@ -119,6 +121,7 @@ export class SessionMirror {
     this.#shadow.forgetPrepared();
   }
 
+  /** The client has asked to cancel what is under way; its pairs are marked. */
   cancel(): void {
     this.#shadow.cancel();
   }
@@ -127,162 +130,138 @@ export class SessionMirror {
   restart(): void {
     this.#shadow.close();
     this.#shadow = this.#newShadow();
-    this.#transaction = { kind: "none" };
+    this.#transaction = NONE;
   }
 
   /** The client is gone. What it committed is still repeated, what it asked still compared. */
   close(): void {
-    const unit = this.#unit;
-    this.#unit = undefined;
-    if (unit !== undefined) {
-      this.#withdraw(unit);
-      if (unit.writes) this.#mirror.order.settled();
+    const unanswered = this.#unanswered.splice(0);
+    const uncertain = unanswered.some(({ mayCommit }) => mayCommit);
+    const gone = new Set<Pair>();
+    for (const admission of unanswered) {
+      this.#writing.join(admission);
+      if (admission.pair?.kind === "mirror") gone.add(admission.pair);
     }
+    this.#writing.end(uncertain ? "uncertain" : "rolled_back");
+    for (const pair of gone) {
+      pair.primary = GONE;
+      if (pair.shadow !== undefined) this.#judge(pair);
+    }
+    this.#shadow.drop((pair) => gone.has(pair), "disconnected");
     if (this.#transaction.kind === "mirrored") this.#shadow.rollBackWhenIdle();
     this.#shadow.closeWhenIdle();
   }
+
+  readonly #preparedNamed = (name: string) => this.#session.prepared.sent(name);
 
   #begin(): void {
     if (this.#transaction.kind !== "none") this.#transaction = NONE;
     this.#number++;
   }
 
-  #ruled(request: Request, facts: RequestFacts): RequestFacts {
-    if (!request.statements.some((statement) => this.#mirror.excluded(statement))) return facts;
-    return { obstacle: "rule", taints: facts.taints, applicable: facts.applicable };
+  #ruled(statements: readonly Statement[], facts: AskedFacts): AskedFacts {
+    if (!statements.some((statement) => this.#mirror.excluded(statement))) return facts;
+    return { ...facts, obstacle: "rule" };
   }
 
-  #offer(
+  /** The tables that drift if the shadow does not get it, where the shadow is to get writes. */
+  #owed(statements: readonly Statement[], facts: AskedFacts): readonly string[] | undefined {
+    if (!facts.writes || !this.#isDualWriting) return undefined;
+    const written = statements.flatMap((statement) => statement.written);
+    return written.length === 0 ? [ANY_TABLE] : written;
+  }
+
+  /** What may be left out of a transaction that is repeated: what leaves nothing behind. */
+  #gap(skipped: SkipReason | undefined, facts: AskedFacts): SkipReason | undefined {
+    if (skipped === undefined || !this.#isDualWriting) return undefined;
+    return facts.taints || facts.applicable ? skipped : undefined;
+  }
+
+  get #isDualWriting(): boolean {
+    const { writes, enabled } = this.#mirror.policy();
+    return enabled && writes === "apply";
+  }
+
+  #newPair(
     request: Request,
-    facts: RequestFacts,
-    kind: "mirror" | "apply",
-    begins: boolean,
-  ): Pair | undefined {
-    const writes = kind === "apply" && facts.obstacle !== undefined;
-    const pair: Pair = {
-      kind,
-      statements: request.statements,
-      frames: request.frames ?? NOTHING,
-      changes: request.changes,
-      bound: request.bound,
-      begins,
-      transaction: this.#number,
-      writes,
-      written: request.statements.flatMap((statement) => statement.written),
-      ready: kind === "mirror",
-      capture: undefined,
-      heldBytes: 0,
-      cancelled: false,
-      primary: undefined,
-      shadow: undefined,
-    };
-    if (kind === "apply") this.#join(pair);
-    if (!this.#shadow.offer(pair)) {
-      const reason = this.#shadow.refusal ?? "queue_full";
-      this.#transaction = { kind: "skipped", reason };
-      this.#skip(request, reason);
-      if (!begins) this.#shadow.rollBackWhenIdle();
-      return undefined;
+    asked: {
+      readonly statements: readonly Statement[];
+      readonly facts: AskedFacts;
+      readonly kind: "mirror" | "apply";
+      readonly open: boolean;
+    },
+  ): Pair {
+    const pair = newPair(request, asked, this.#number);
+    for (const name of asked.facts.executes) {
+      const statement = this.#session.prepared.sent(name);
+      if (statement !== undefined) pair.bound = [...pair.bound, statement];
     }
-    pair.capture = this.#mirror.newCapture();
-    if (kind === "mirror") this.#mirror.counters.mirrored++;
-    else this.#mirror.counters.applied++;
+    if (this.#unanswered.length === 0) {
+      pair.before = this.#session.state();
+      pair.version = this.#version;
+    }
     return pair;
   }
 
-  #join(pair: Pair): void {
-    const unit = (this.#unit ??= newApplyUnit());
-    unit.pairs.push(pair);
-    unit.open++;
-    if (pair.writes) this.#expectWrite(unit, pair.written);
-    this.#units.set(pair, unit);
+  /** @returns why the shadow does not take it */
+  #offer(pair: Pair): SkipReason | undefined {
+    if (!this.#shadow.offer(pair)) {
+      const reason = this.#shadow.refusal ?? "queue_full";
+      this.#transaction = { kind: "skipped", reason };
+      if (!pair.begins) this.#undo();
+      return reason;
+    }
+    pair.capture = this.#mirror.newCapture();
+    if (pair.kind === "mirror") this.#mirror.counters.mirrored++;
+    return undefined;
   }
 
-  /** Counts it; when dual writing, a write that is left out leaves its tables drifted. */
-  #skip(request: Request, reason: SkipReason): void {
-    countSkipped(this.#mirror, request.statements, reason);
-    const policy = this.#mirror.policy();
-    if (policy.writes !== "apply" || !policy.enabled) return;
-    const written = request.statements.flatMap((statement) => statement.written);
-    if (written.length === 0) return;
-    const unit = (this.#unit ??= newApplyUnit());
-    unit.lost = true;
-    this.#expectWrite(unit, written);
+  /** The shadow does not follow the open transaction any further. */
+  #undo(): void {
+    if (!this.#isDualWriting) this.#shadow.rollBackWhenIdle();
   }
 
-  #expectWrite(unit: ApplyUnit, written: readonly string[]): void {
-    if (!unit.writes) this.#mirror.order.expect();
-    unit.writes = true;
-    for (const table of written) unit.written.add(table);
-    this.#mirror.noteOwed(written.length === 0 ? [ANY_TABLE] : written);
-  }
-
-  #start(unit: ApplyUnit): void {
-    for (const pair of unit.pairs) pair.ready = true;
-    this.#shadow.pump();
+  #primaryAnswered(pair: Pair, { elapsedMs, failed }: PrimaryAnswer): void {
+    const { capture } = pair;
+    if (capture === undefined) return;
+    pair.capture = undefined;
+    pair.primaryFailed = failed;
+    pair.primary = this.#shadow.hold(pair, capture.heldBytes)
+      ? capture.finish(elapsedMs)
+      : { kind: "lost", elapsedMs, reason: "overflow" };
+    if (pair.shadow !== undefined && pair.kind === "mirror") this.#judge(pair);
   }
 
   #settled(pair: Pair): void {
-    const unit = this.#units.get(pair);
-    if (pair.primary !== undefined) this.#judge(pair, unit);
-    else if (isLost(pair.shadow)) this.#broke(pair);
-    if (unit === undefined) return;
-    this.#units.delete(pair);
-    unit.open--;
-    if (isLost(pair.shadow)) unit.failed = true;
-    if (unit.failed) this.#giveUp(unit);
-    if (unit.open > 0 || unit.turn === undefined) return;
-    this.#mirror.order.leave(unit.turn);
-    if (unit.failed) this.#drift(unit, "a write failed or was lost on the shadow");
-  }
-
-  /** After a failure the rest of its transaction could only fail as well. */
-  #giveUp(unit: ApplyUnit): void {
-    const rest = unit.pairs.filter((pair) => this.#units.has(pair) && pair.shadow === undefined);
-    if (rest.length === 0) return;
-    for (const pair of rest) {
-      this.#units.delete(pair);
-      countSkipped(this.#mirror, pair.statements, "resync");
+    if (pair.kind === "mirror") {
+      if (pair.primary !== undefined) this.#judge(pair);
+      else if (pair.shadow?.kind === "lost") this.#broke(pair);
+    } else if (this.#writing.hasCommitted(pair)) {
+      this.#mirror.judge(pair);
+      this.#shadow.release(pair);
+      this.#writing.settled(pair);
     }
-    unit.open -= rest.length;
-    this.#shadow.withdraw(rest);
-    this.#shadow.rollBackWhenIdle();
   }
 
-  #judge(pair: Pair, unit: ApplyUnit | undefined): void {
-    const verdict = this.#mirror.judge(pair);
+  #judge(pair: Pair): void {
+    this.#mirror.judge(pair);
     this.#shadow.release(pair);
-    const failedAlone =
-      verdict.kind === "divergent" &&
-      (verdict.finding.reason === "error_on_shadow" ||
-        verdict.finding.reason === "error_on_primary");
-    const refused = verdict.kind === "incomparable" && verdict.reason === "read_only";
-    const lost = isLost(pair.shadow) || refused;
-    if (unit !== undefined && (failedAlone || lost)) unit.failed = true;
-    if (failedAlone || lost) this.#broke(pair);
+    if (pair.shadow?.kind === "lost" || isOneSided(pair)) this.#broke(pair);
   }
 
-  /** One side failed where the other went on: the rest of the transaction would only echo it. */
+  /** The rest of its transaction would only echo what happened to it. */
   #broke(pair: Pair): void {
-    if (pair.kind !== "mirror" || pair.transaction !== this.#number) return;
-    if (this.#transaction.kind !== "mirrored") return;
-    this.#transaction = { kind: "skipped", reason: "resync" };
-    this.#shadow.abandon(pair.transaction, "disconnected");
-  }
-
-  #withdraw(unit: ApplyUnit): void {
-    for (const pair of unit.pairs) this.#units.delete(pair);
-    this.#shadow.withdraw(unit.pairs);
-  }
-
-  #drift(unit: ApplyUnit, reason: string): void {
-    if (unit.writes) this.#mirror.drifted.add([...unit.written], reason);
+    const { transaction } = pair;
+    if (transaction === this.#number && this.#transaction.kind === "mirrored") {
+      this.#transaction = { kind: "skipped", reason: "resync" };
+    }
+    this.#shadow.abandon((other) => other.transaction === transaction);
   }
 
   #newShadow(): ShadowSession {
     const mirror = this.#mirror;
     const side = mirror.shadowSide();
-    const { user, parameters, credentials, state } = this.#session;
+    const { user, parameters, credentials } = this.#session;
     return new ShadowSession({
       clock: mirror.clock,
       health: mirror.health,
@@ -296,15 +275,10 @@ export class SessionMirror {
       cancel: (server) => mirror.cancel(side, server),
       newCapture: mirror.newCapture,
       refused: (sqlstate) => mirror.refused(user, sqlstate),
-      state,
       settled: (pair) => this.#settled(pair),
     });
   }
 }
 
-function isLost(observation: Observation | undefined): boolean {
-  return observation?.kind === "lost";
-}
-
 const NONE: TransactionMirroring = { kind: "none" };
-const NOTHING = Buffer.alloc(0);
+const GONE = { kind: "lost", elapsedMs: 0, reason: "disconnected" } as const;

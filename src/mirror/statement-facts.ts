@@ -3,16 +3,30 @@ import type { RequestFacts } from "../routing/decide.ts";
 import { mirrorObstacle } from "../routing/obstacle.ts";
 import type { PreparedStatement } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
+import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { FunctionCatalogue } from "../sql/analysis.ts";
+import { noiseOfFunction } from "../sql/builtin-functions.ts";
 import type { Statement } from "../sql/statement.ts";
 
 /** What mirroring needs to know of one statement in this migration; worked out once per statement. */
 export type StatementFacts = RequestFacts & {
+  /** Rows or relations may be different after it. */
+  readonly writes: boolean;
   readonly coverage: Coverage;
   /** Name of the prepared statement it executes by SQL. */
   readonly executes: string | undefined;
 };
+
+/** The same of a request, whose statements EXECUTE has been resolved in. */
+export type AskedFacts = RequestFacts & {
+  readonly writes: boolean;
+  /** Names of the prepared statements that it executes by SQL. */
+  readonly executes: readonly string[];
+};
+
+type Asked = { readonly request: Request; readonly statements: readonly Statement[] };
+type PreparedNamed = (name: string) => PreparedStatement | undefined;
 
 export type FactsDeps = {
   readonly recorder: Recorder;
@@ -40,7 +54,22 @@ const TAINTING: ReadonlySet<SkipReason> = new Set([
   "utility",
   "two_phase",
   "read_write",
+  "unparsable",
 ]);
+
+/** Reasons under which a statement may write, unless more is known of it. */
+const WRITING: ReadonlySet<SkipReason> = new Set([
+  "write",
+  "ddl",
+  "copy_in",
+  "volatile_function",
+  "utility",
+  "two_phase",
+  "unparsable",
+]);
+
+/** Utility commands that leave every row as it is. */
+const UPKEEP = /^(?:vacuum|lock|checkpoint|cluster|reindex|load|analyze)\b/i;
 
 export class FactsTable {
   readonly #deps: FactsDeps;
@@ -67,65 +96,141 @@ export class FactsTable {
     const { recorder, catalogue, safeFunctions } = this.#deps;
     const obstacle = mirrorObstacle(statement, catalogue, safeFunctions());
     const execute = statement.effects.find((effect) => effect.type === "execute");
+    const draws = obstacle === "volatile_function" && this.#onlyDraws(statement);
     return {
       obstacle,
-      taints: obstacle !== undefined && TAINTING.has(obstacle),
+      taints: obstacle !== undefined && TAINTING.has(obstacle) && !draws,
+      writes:
+        obstacle !== undefined &&
+        WRITING.has(obstacle) &&
+        !draws &&
+        !(obstacle === "utility" && UPKEEP.test(statement.normalised)),
       applicable: obstacle === undefined || !NEVER_APPLIED.has(obstacle),
       coverage: recorder.coverage(statement),
       executes: execute?.type === "execute" ? execute.name : undefined,
     };
   }
+
+  /** Its volatile functions give another value at each call, and do nothing else. */
+  #onlyDraws({ functions }: Statement): boolean {
+    return functions.every((name) => {
+      const bare = name.slice(name.lastIndexOf(".") + 1);
+      const noise = noiseOfFunction(bare);
+      return noise === "volatile" || noise === "clock" || !this.#deps.catalogue.isVolatile(bare);
+    });
+  }
 }
 
-const PLAIN: RequestFacts = { obstacle: undefined, taints: false, applicable: true };
-const FUNCTION_CALL: RequestFacts = {
-  obstacle: "function_call",
-  taints: true,
-  applicable: false,
+const NOTHING_EXECUTED: readonly string[] = [];
+const PLAIN: AskedFacts = {
+  obstacle: undefined,
+  taints: false,
+  applicable: true,
+  writes: false,
+  executes: NOTHING_EXECUTED,
 };
-const TOO_LARGE: RequestFacts = { obstacle: "too_large", taints: true, applicable: false };
-const UNCLEAR: RequestFacts = { obstacle: "desync", taints: true, applicable: false };
-const TEMPORARY: RequestFacts = { obstacle: "session", taints: false, applicable: false };
+const FUNCTION_CALL: AskedFacts = refused("function_call", true);
+const UNCLEAR: AskedFacts = refused("desync", true);
+
+/** The statements of a request, with what EXECUTE executes in its place. */
+export function askedStatements(
+  statements: readonly Statement[],
+  table: FactsTable,
+  prepared: PreparedNamed,
+): readonly Statement[] {
+  if (!statements.some((statement) => isExecute(statement, table))) return statements;
+  return statements.map((statement) => {
+    const { executes } = table.of(statement);
+    if (executes === undefined || !isExecute(statement, table)) return statement;
+    return prepared(executes)?.statements[0] ?? statement;
+  });
+}
+
+/** EXPLAIN EXECUTE and CREATE TABLE AS EXECUTE are more than what they execute. */
+function isExecute(statement: Statement, table: FactsTable): boolean {
+  return statement.kind === "prepare" && table.of(statement).executes !== undefined;
+}
 
 /** What stands in the way of a request as a whole: the first obstacle of any of its statements. */
 export function requestFacts(
-  request: Request,
+  asked: Asked,
   table: FactsTable,
-  temporary: ReadonlySet<string>,
-  prepared: (name: string) => PreparedStatement | undefined,
-): RequestFacts {
+  state: SessionState,
+  prepared: PreparedNamed,
+): AskedFacts {
+  const { request, statements } = asked;
   if (request.kind === "function_call") return FUNCTION_CALL;
-  if (request.frames === undefined) return TOO_LARGE;
   if (request.obscure) return UNCLEAR;
-  const { statements } = request;
   const [only] = statements;
-  if (only === undefined) return PLAIN;
-  if (temporary.size > 0 && usesTemporary(statements, temporary)) return TEMPORARY;
-  if (statements.length === 1) return resolved(only, table, prepared);
-  return combined(statements.map((statement) => resolved(statement, table, prepared)));
+  if (only === undefined) return request.frames === undefined ? refused("too_large", false) : PLAIN;
+  const all = statements.map((statement) => factsIn(statement, table, state, prepared));
+  const [first] = all;
+  const executes = executedBy(request, table);
+  const facts =
+    all.length === 1 && first !== undefined ? { ...first, executes } : combined(all, executes);
+  if (request.frames !== undefined) return facts;
+  return { ...facts, obstacle: "too_large", applicable: false };
 }
 
-function combined(all: readonly RequestFacts[]): RequestFacts {
+/** Whether an open transaction may end with it. */
+export function commits(statements: readonly Statement[]): boolean {
+  return statements.some(({ effects, kind }) =>
+    kind === "unparsable"
+      ? true
+      : effects.some(({ type }) => type === "commit" || type === "prepare_transaction"),
+  );
+}
+
+function refused(obstacle: SkipReason, writes: boolean): AskedFacts {
+  return { obstacle, taints: writes, applicable: false, writes, executes: NOTHING_EXECUTED };
+}
+
+function executedBy({ statements }: Request, table: FactsTable): readonly string[] {
+  const names = statements.flatMap((statement) => table.of(statement).executes ?? []);
+  return names.length === 0 ? NOTHING_EXECUTED : names;
+}
+
+function combined(
+  all: readonly Omit<AskedFacts, "executes">[],
+  executes: readonly string[],
+): AskedFacts {
   return {
     obstacle: all.find((facts) => facts.obstacle !== undefined)?.obstacle,
     taints: all.some((facts) => facts.taints),
     applicable: all.every((facts) => facts.applicable),
+    writes: all.some((facts) => facts.writes),
+    executes,
   };
 }
 
-/** EXECUTE is what it executes. */
-function resolved(
+/** Facts of one statement in a session: what only this session has is on no shadow. */
+function factsIn(
   statement: Statement,
   table: FactsTable,
-  prepared: (name: string) => PreparedStatement | undefined,
-): RequestFacts {
+  state: SessionState,
+  prepared: PreparedNamed,
+): Omit<AskedFacts, "executes"> {
+  const { temporary, heldCursors } = state;
+  const facts = withExecuted(statement, table, prepared);
+  if (heldCursors.size > 0 && statement.kind === "cursor") return refused("held_cursor", false);
+  if (temporary.size === 0) return facts;
+  const { tables, written } = statement;
+  if (!tables.some((name) => temporary.has(name))) return facts;
+  if (written.every((name) => temporary.has(name))) return refused("session", false);
+  return { ...facts, obstacle: facts.obstacle ?? "session", applicable: false };
+}
+
+function withExecuted(
+  statement: Statement,
+  table: FactsTable,
+  prepared: PreparedNamed,
+): Omit<AskedFacts, "executes"> {
   const facts = table.of(statement);
   if (facts.executes === undefined) return facts;
   const inner = prepared(facts.executes)?.statements[0];
-  if (inner === undefined) return { obstacle: "unparsable", taints: true, applicable: true };
-  return table.of(inner);
+  // Somebody prepared it who is not known, or its text was not understood.
+  if (inner === undefined) return UNKNOWN;
+  return combined([facts, table.of(inner)], NOTHING_EXECUTED);
 }
 
-function usesTemporary(statements: readonly Statement[], temporary: ReadonlySet<string>): boolean {
-  return statements.some((statement) => statement.tables.some((name) => temporary.has(name)));
-}
+const UNKNOWN = { obstacle: "unparsable", taints: true, applicable: true, writes: true } as const;

@@ -1,7 +1,7 @@
 import type { Pair } from "../mirror/pair.ts";
 import type { PreparedChange, PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
-import type { TransactionalState } from "../routing/session-state.ts";
+import type { SessionState, TransactionalState } from "../routing/session-state.ts";
 import { applyEffect, NEW_SESSION, settle } from "../routing/session-state.ts";
 import type { SessionEffect, Statement } from "../sql/statement.ts";
 import { Backend } from "../wire/postgres/message-types.ts";
@@ -23,6 +23,8 @@ export type Exchange = {
 export type Answered = {
   readonly exchange: Exchange;
   readonly outcome: "committed" | "rolled_back" | "open";
+  /** What the session has become with it. */
+  readonly state: SessionState;
 };
 
 type LogDeps = {
@@ -80,7 +82,8 @@ export class ExchangeLog {
 
   /** What is under way ends differently on the two sides, which says nothing. */
   cancelled(): void {
-    for (const { pair } of this.#open) if (pair !== undefined) pair.cancelled = true;
+    // What dual writing repeats has been committed: nothing of it is to be cancelled on the shadow.
+    for (const { pair } of this.#open) if (pair?.kind === "mirror") pair.cancelled = true;
   }
 
   /** Takes a backend frame. @returns the exchange that it completes. */
@@ -135,14 +138,15 @@ export class ExchangeLog {
     const before = this.state;
     const ended =
       exchange.tags === undefined ? undefined : this.#applyEffects(exchange, exchange.tags);
-    if (status !== "I") return { exchange, outcome: "open" };
+    if (status !== "I") return { exchange, outcome: "open", state: this.state.current };
     const rolledBack = ended === "rolled_back" || (ended === undefined && exchange.failed);
     if (rolledBack && ended === undefined && before.before === undefined) {
       // Several statements in one Query are one transaction, undone as a whole.
       this.state = { ...before, advisoryLocks: this.state.advisoryLocks };
     }
     this.state = settle(this.state, rolledBack);
-    return { exchange, outcome: rolledBack ? "rolled_back" : "committed" };
+    const outcome = rolledBack ? "rolled_back" : "committed";
+    return { exchange, outcome, state: this.state.current };
   }
 
   #applyEffects(

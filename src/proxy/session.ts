@@ -256,12 +256,11 @@ export class Session {
     const nowMs = this.#deps.clock.monotonicMs();
     const all = this.#answered;
     this.#answered = [];
-    for (const { exchange, outcome } of all) {
-      const elapsedMs = nowMs - exchange.sentAtMs;
+    for (const { exchange, outcome, state } of all) {
+      const { failed, tags, sentAtMs } = exchange;
+      const elapsedMs = nowMs - sentAtMs;
       this.#deps.traffic.answered(elapsedMs);
-      if (exchange.pair !== undefined) this.mirror.answered(exchange.pair, elapsedMs);
-      else if (exchange.tags !== undefined) this.mirror.stateChangedUnseen();
-      if (outcome !== "open") this.mirror.transactionEnded(outcome);
+      this.mirror.answered({ elapsedMs, failed, outcome, state, changesState: tags !== undefined });
     }
     if (this.#deps.gate.closed) {
       this.pump();
@@ -280,7 +279,6 @@ export class Session {
     if (this.#over) return;
     if (how === "reset" && !this.#terminated) this.#client.reset();
     else this.#client.end();
-    if (this.log.busy) this.mirror.transactionEnded("uncertain");
     this.#finish();
   }
 
