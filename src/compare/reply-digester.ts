@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { Backend } from "../wire/postgres/message-types.ts";
 import { decodeCommandTag, decodeErrorResponse, uint32At } from "../wire/postgres/reply-frames.ts";
 import type { ResultDigest } from "./result-digest.ts";
-import { RowHash } from "./row-hash.ts";
+import { hashRow, RowHash } from "./row-hash.ts";
 
 /** Takes an answer too large to keep and makes digests of its results, in constant memory. */
 export type ReplyDigester = {
@@ -108,7 +108,6 @@ class DigestCollector {
   readonly #limits: DigestLimits;
   readonly #results: ResultDigest[] = [];
   readonly #hash = new RowHash();
-  readonly #lanes = new Uint32Array(2);
   #description: Buffer | undefined;
   #firstRows: Buffer[] = [];
   #keptBytes = 0;
@@ -119,11 +118,9 @@ class DigestCollector {
   #tag: string | undefined;
   #sqlstate: string | undefined;
   /** Sum of the rows' hashes modulo 2^64. */
-  #sumLow = 0;
-  #sumHigh = 0;
-  /** Chain of the rows' hashes. */
-  #chainLow = 0;
-  #chainHigh = 0;
+  #sum = 0n;
+  /** Chain of the rows' hashes modulo 2^64. */
+  #chain = 0n;
 
   constructor(limits: DigestLimits) {
     this.#limits = limits;
@@ -136,9 +133,9 @@ class DigestCollector {
   }
 
   row(bytes: Uint8Array, start: number, end: number): void {
-    this.#hash.update(bytes, start, end);
+    this.#addHash(hashRow(bytes, start, end));
     const fits = this.#keeps && end - start <= this.#limits.firstBytes - this.#keptBytes;
-    this.rowEnd(fits ? Buffer.from(bytes.subarray(start, end)) : undefined);
+    this.#endRow(fits ? Buffer.from(bytes.subarray(start, end)) : undefined);
   }
 
   rowPiece(bytes: Uint8Array, start: number, end: number): void {
@@ -146,8 +143,12 @@ class DigestCollector {
   }
 
   rowEnd(body: Buffer | undefined): void {
+    this.#addHash(this.#hash.finish());
+    this.#endRow(body);
+  }
+
+  #endRow(body: Buffer | undefined): void {
     this.#rowCount++;
-    this.#addHash();
     if (!this.#keeps) return;
     if (body === undefined) {
       this.#keeps = false;
@@ -173,18 +174,9 @@ class DigestCollector {
     return this.#results;
   }
 
-  #addHash(): void {
-    this.#hash.finish(this.#lanes);
-    this.#hash.reset();
-    const low = this.#lanes[0] as number;
-    const high = this.#lanes[1] as number;
-    const sum = this.#sumLow + low;
-    this.#sumLow = sum >>> 0;
-    this.#sumHigh = (this.#sumHigh + high + (sum > 0xffffffff ? 1 : 0)) >>> 0;
-    const chained = Math.imul(this.#chainLow ^ low, 0x5bd1e995);
-    this.#chainLow = chained ^ (chained >>> 15);
-    this.#chainHigh = Math.imul((this.#chainHigh ^ high) + this.#chainLow, 0x27d4eb2f);
-    this.#chainHigh ^= this.#chainHigh >>> 13;
+  #addHash(hash: bigint): void {
+    this.#sum = BigInt.asUintN(64, this.#sum + hash);
+    this.#chain = BigInt.asUintN(64, this.#chain * CHAIN_FACTOR + hash);
   }
 
   #endResult(): void {
@@ -194,16 +186,15 @@ class DigestCollector {
     }
     this.#folded = true;
     const outcome = Buffer.from(`${this.#tag ?? ""}\0${this.#sqlstate ?? ""}`);
-    this.#hash.update(outcome, 0, outcome.length);
-    this.#addHash();
+    this.#addHash(hashRow(outcome, 0, outcome.length));
   }
 
   #pushResult(): void {
     this.#results.push({
       description: this.#description,
       rowCount: this.#rowCount,
-      ordered: lanes(this.#chainLow, this.#chainHigh),
-      unordered: lanes(this.#sumLow, this.#sumHigh),
+      ordered: this.#chain,
+      unordered: this.#sum,
       firstRows: this.#firstRows,
       tag: this.#tag,
       sqlstate: this.#sqlstate,
@@ -211,9 +202,13 @@ class DigestCollector {
     this.#description = this.#tag = this.#sqlstate = undefined;
     this.#firstRows = [];
     this.#keeps = this.#keptBytes < this.#limits.firstBytes;
-    this.#rowCount = this.#sumLow = this.#sumHigh = this.#chainLow = this.#chainHigh = 0;
+    this.#rowCount = 0;
+    this.#sum = this.#chain = 0n;
   }
 }
+
+/** Odd, so that no row's hash is ever multiplied away. */
+const CHAIN_FACTOR = 0x9e3779b97f4a7c15n;
 
 function isRow(type: number): boolean {
   return type === Backend.DataRow || type === Backend.CopyData;
@@ -245,8 +240,4 @@ function sqlstateOf(body: Buffer): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function lanes(low: number, high: number): bigint {
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
