@@ -89,7 +89,7 @@ function foundLines({ difference, items }: Found): string[] {
   const times = items.reduce((sum, item) => sum + item.count, 0);
   return [
     "",
-    `${pc.bold(difference.name)}  ${pc.yellow(reasons)}  ${pc.dim(`${times} times`)}`,
+    `${pc.bold(difference.name)}  ${pc.yellow(reasons)}  ${pc.dim(`seen ${times}×`)}`,
     `  ${oneLine(difference.statement)}${difference.values === undefined ? "" : pc.dim(`  $1 = ${difference.values.join(", ")}`)}`,
     `  14: ${difference.old}   16: ${difference.new}`,
     `  ${difference.why}`,
