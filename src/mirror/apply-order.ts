@@ -1,7 +1,7 @@
 /**
- * The order in which dual writing repeats transactions on the shadow: that in which the primary
- * said they were committed. Writing ones run alone, reading ones together between them, so what a
- * read sees on the shadow is what was committed before it on the primary.
+ * The order in which dual writing repeats transactions on the shadow: that in which they entered.
+ * Writing ones run alone, reading ones together between them, so what a read sees on the shadow is
+ * what was committed before it on the primary.
  */
 export class ApplyOrder {
   readonly #waiting: Turn[] = [];
@@ -33,6 +33,12 @@ export class ApplyOrder {
     this.#advance();
   }
 
+  /** The transaction has been committed: it need not hold its place any longer. */
+  release(turn: Turn): void {
+    turn.held = false;
+    this.#advance();
+  }
+
   /**
    * The transaction has ended on the shadow or was given up, whether or not it had begun.
    * @returns false when it had left already
@@ -50,7 +56,7 @@ export class ApplyOrder {
   #advance(): void {
     for (;;) {
       const next = this.#waiting[0];
-      if (next === undefined || !this.#mayRun(next)) return;
+      if (next === undefined || next.held || !this.#mayRun(next)) return;
       this.#waiting.shift();
       this.#running.add(next);
       next.start();
@@ -64,4 +70,9 @@ export class ApplyOrder {
   }
 }
 
-export type Turn = { readonly writes: boolean; readonly start: () => void };
+export type Turn = {
+  readonly writes: boolean;
+  readonly start: () => void;
+  /** It has its place, and begins once it is released. */
+  held: boolean;
+};

@@ -5,7 +5,7 @@ import type { Pair } from "./pair.ts";
 /** One transaction of the primary that dual writing repeats on the shadow. */
 export type ApplyUnit = {
   readonly pairs: Pair[];
-  /** Its place among the transactions of all sessions; undefined until the primary has committed. */
+  /** Its place among the transactions of all sessions; undefined until it is asked to commit. */
   turn: Turn | undefined;
   /** Pairs that have not been settled yet, once it has a turn. */
   open: number;
@@ -18,6 +18,8 @@ export type ApplyUnit = {
   /** Why part of it was not queued, so that none of it may run. */
   broken: SkipReason | undefined;
   failed: boolean;
+  /** Even a ROLLBACK at its end leaves something behind. */
+  partlyCommitted: boolean;
 };
 
 export function newApplyUnit(): ApplyUnit {
@@ -30,5 +32,6 @@ export function newApplyUnit(): ApplyUnit {
     expected: 0,
     broken: undefined,
     failed: false,
+    partlyCommitted: false,
   };
 }

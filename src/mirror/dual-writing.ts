@@ -1,5 +1,6 @@
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Admission } from "./admission.ts";
+import type { Turn } from "./apply-order.ts";
 import type { ApplyUnit } from "./apply-unit.ts";
 import { newApplyUnit } from "./apply-unit.ts";
 import type { MigrationMirror } from "./migration-mirror.ts";
@@ -13,6 +14,11 @@ export type TransactionEnd = "committed" | "rolled_back" | "uncertain";
 /**
  * Gathers what one session's primary has answered and has each transaction that it committed
  * repeated on the shadow. Which exchanges make a transaction is the server's word, not the SQL's.
+ *
+ * A server gives up the locks of a transaction before it says that it committed, so what waited for
+ * them may be answered first. Whoever waited in a transaction of its own sends its COMMIT after the
+ * other's, though: places are taken when a COMMIT is sent. What commits by itself takes its place
+ * when it is answered; two such that wait for each other's locks may still be taken for each other.
  */
 export class DualWriting {
   readonly #mirror: MigrationMirror;
@@ -33,6 +39,14 @@ export class DualWriting {
     this.#mirror.noteOwed(tables);
   }
 
+  /** The primary is about to be asked to commit what it has answered so far. */
+  committing(): void {
+    const unit = this.#unit;
+    if (unit === undefined || !unit.writes || unit.turn !== undefined) return;
+    unit.turn = this.#turnOf(unit, true);
+    this.#mirror.order.enter(unit.turn);
+  }
+
   /** The primary has answered, or never will. */
   join({ pair, owes, gap }: Admission): void {
     if (pair?.kind !== "apply" && gap === undefined) return;
@@ -48,18 +62,32 @@ export class DualWriting {
     unit.writes ||= pair.writes;
   }
 
+  /** A part of the open transaction has been committed: COMMIT AND CHAIN, or COMMIT among others. */
+  partlyCommitted(): void {
+    if (this.#unit === undefined) return;
+    this.#unit.partlyCommitted = true;
+  }
+
   /** The primary is outside a transaction. @returns false when the shadow does not get what it did */
   end(outcome: TransactionEnd): boolean {
     const unit = this.#unit;
     this.#unit = undefined;
     if (unit === undefined) return true;
+    const repeated = this.#ended(unit, outcome);
     this.#mirror.order.settled(unit.expected);
-    if (outcome === "rolled_back" && unit.writes) this.#leaveOut(unit, "not_committed");
-    else if (outcome === "uncertain") this.#lose(unit, "desync");
+    if (!repeated && unit.turn !== undefined) this.#mirror.order.leave(unit.turn);
+    return repeated;
+  }
+
+  #ended(unit: ApplyUnit, outcome: TransactionEnd): boolean {
+    const undone = outcome === "rolled_back" && !unit.partlyCommitted && !commitsInside(unit);
+    if (undone && unit.writes) this.#leaveOut(unit, "not_committed");
+    else if (outcome === "uncertain" || (outcome === "rolled_back" && commitsInside(unit)))
+      this.#lose(unit, "desync");
     else if (unit.broken !== undefined) this.#lose(unit, unit.broken);
     else if (unit.pairs.some((pair) => pair.shadow !== undefined)) this.#lose(unit, "shadow_down");
     else {
-      this.#begin(unit);
+      if (unit.pairs.length > 0) this.#begin(unit);
       return true;
     }
     return false;
@@ -86,21 +114,23 @@ export class DualWriting {
   }
 
   #begin(unit: ApplyUnit): void {
-    if (unit.pairs.length === 0) return;
     unit.pairs.forEach((pair, index) => {
       pair.begins = index === 0;
       this.#units.set(pair, unit);
     });
     unit.open = unit.pairs.length;
     this.#mirror.counters.applied += unit.open;
-    unit.turn = {
-      writes: unit.writes,
-      start: () => {
-        for (const pair of unit.pairs) pair.ready = true;
-        this.#shadow().pump();
-      },
-    };
+    if (unit.turn !== undefined) return this.#mirror.order.release(unit.turn);
+    unit.turn = this.#turnOf(unit, false);
     this.#mirror.order.enter(unit.turn);
+  }
+
+  #turnOf(unit: ApplyUnit, held: boolean): Turn {
+    const start = (): void => {
+      for (const pair of unit.pairs) pair.ready = true;
+      this.#shadow().pump();
+    };
+    return { writes: unit.writes, start, held };
   }
 
   #leaveOut(unit: ApplyUnit, reason: SkipReason): void {
@@ -116,6 +146,13 @@ export class DualWriting {
   #drift({ owed }: ApplyUnit, reason: string): void {
     if (owed.size > 0) this.#mirror.drifted.add([...owed], reason);
   }
+}
+
+/** A procedure may commit and fail later. */
+function commitsInside({ pairs }: ApplyUnit): boolean {
+  const [only] = pairs;
+  if (pairs.length !== 1 || only?.begins !== true) return false;
+  return only.statements.some(({ kind }) => kind === "utility");
 }
 
 /** An error on one side only: from here on the two sides are in different states. */

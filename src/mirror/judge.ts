@@ -1,9 +1,11 @@
 import type { Clock } from "../base/clock.ts";
+import type { RememberedShape } from "../compare/context.ts";
 import type { Observation } from "../compare/observation.ts";
-import type { Verdict } from "../compare/verdict.ts";
+import type { Finding, Verdict } from "../compare/verdict.ts";
 import type { Recorder } from "../divergence/recorder.ts";
 import type { Side } from "../routing/side.ts";
 import type { Statement } from "../sql/statement.ts";
+import type { DescribedStatements } from "./described-statements.ts";
 import type { Pair } from "./pair.ts";
 import type { FactsTable } from "./statement-facts.ts";
 
@@ -12,11 +14,15 @@ export type JudgeDeps = {
   readonly recorder: Recorder;
   readonly facts: FactsTable;
   readonly counters: VerdictCounters;
+  readonly described: DescribedStatements;
   readonly compare: (
     primary: Observation,
     shadow: Observation,
     statements: readonly Statement[],
+    remembered: () => RememberedShape | undefined,
   ) => Verdict;
+  /** The shadow has answered; the primary's answers are counted where they arrive. */
+  readonly shadowAnswered: (elapsedMs: number) => void;
   /** They read or write a table in which a write was lost on the shadow. */
   readonly drifted: (statements: readonly Statement[]) => boolean;
   readonly primarySide: () => Side;
@@ -36,6 +42,7 @@ export function judgePair(deps: JudgeDeps, pair: Pair): Verdict {
   if (primary === undefined || shadow === undefined) {
     throw new Error("a pair is judged once both sides have been observed");
   }
+  deps.described.learn(pair);
   const verdict = verdictOf(deps, pair, primary, shadow);
   count(deps.counters, verdict);
   recordVerdict(deps, pair, verdict);
@@ -55,7 +62,7 @@ function verdictOf(
     return { kind: "incomparable", reason: "overflow" };
   }
   if (deps.drifted(pair.statements)) return { kind: "incomparable", reason: "drifted" };
-  return deps.compare(primary, shadow, pair.statements);
+  return deps.compare(primary, shadow, pair.statements, () => deps.described.shapeOf(pair));
 }
 
 function count(counters: VerdictCounters, verdict: Verdict): void {
@@ -69,6 +76,13 @@ function count(counters: VerdictCounters, verdict: Verdict): void {
 
 /** A finding counts for its own statement; the other statements of the exchange matched. */
 function recordVerdict(deps: JudgeDeps, pair: Pair, verdict: Verdict): void {
+  if (pair.statements.length === 0 && verdict.kind === "divergent") {
+    // Nothing was executed: the difference is in what was prepared and described.
+    const [prepared] = pair.changes.flatMap((change) =>
+      change.type === "parse" ? change.statement.statements : [],
+    );
+    if (prepared !== undefined) recordDivergence(deps, pair, prepared, verdict.finding);
+  }
   pair.statements.forEach((statement, index) => {
     const { coverage } = deps.facts.of(statement);
     if (verdict.kind === "incomparable") {
@@ -88,9 +102,17 @@ function recordVerdict(deps: JudgeDeps, pair: Pair, verdict: Verdict): void {
       coverage.toleratedReasons.set(finding.reason, before + 1);
       return;
     }
-    const atMs = deps.clock.nowMs();
-    deps.recorder.divergent({ statement, finding, atMs, request: pair.frames });
+    recordDivergence(deps, pair, statement, finding);
   });
+}
+
+function recordDivergence(
+  { clock, recorder }: JudgeDeps,
+  pair: Pair,
+  statement: Statement,
+  finding: Finding,
+): void {
+  recorder.divergent({ statement, finding, atMs: clock.nowMs(), request: pair.frames });
 }
 
 function recordLatencies(
@@ -99,6 +121,7 @@ function recordLatencies(
   primary: Observation,
   shadow: Observation,
 ): void {
+  if (shadow.kind !== "lost") deps.shadowAnswered(shadow.elapsedMs);
   const [statement] = pair.statements;
   if (pair.statements.length !== 1 || statement === undefined || shadow.kind === "lost") return;
   const side = deps.primarySide();

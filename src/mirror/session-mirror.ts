@@ -32,6 +32,8 @@ export type PrimaryAnswer = {
   readonly elapsedMs: number;
   readonly failed: boolean;
   readonly outcome: TransactionEnd | "open";
+  /** A transaction was committed, whether or not another one is open now. */
+  readonly committed: boolean;
   /** The client's settings after it. */
   readonly state: SessionState;
   /** It may have changed what `state` holds. */
@@ -95,7 +97,9 @@ export class SessionMirror {
       if (skipped !== undefined) pair = undefined;
     }
     if (skipped !== undefined) countSkipped(this.#mirror, statements, skipped);
-    const mayCommit = !open || request.obscure || commits(statements);
+    const isCommit = commits(statements);
+    if (isCommit && open && this.#unanswered.length === 0) this.#writing.committing();
+    const mayCommit = !open || request.obscure || isCommit;
     this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit });
     return pair;
   }
@@ -108,6 +112,7 @@ export class SessionMirror {
     if (pair !== undefined) this.#primaryAnswered(pair, answer);
     else if (answer.changesState) this.#version++;
     this.#writing.join(admission);
+    if (answer.outcome === "open" && answer.committed) this.#writing.partlyCommitted();
     if (answer.outcome !== "open" && !this.#writing.end(answer.outcome)) this.#version++;
     const next = this.#unanswered[0]?.pair;
     if (next === undefined || next.before !== undefined) return;

@@ -58,6 +58,10 @@ export class ShadowLink {
       {
         bytes: (buffer, length) => this.#received(buffer, length),
         drained: () => {},
+        ended: () => {
+          this.#link.end();
+          this.#lose("disconnected");
+        },
         closed: () => this.#lose("disconnected"),
       },
       server.leftover,

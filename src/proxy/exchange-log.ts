@@ -23,8 +23,16 @@ export type Exchange = {
 export type Answered = {
   readonly exchange: Exchange;
   readonly outcome: "committed" | "rolled_back" | "open";
+  /** A transaction was committed, whether or not another one is open now. */
+  readonly committed: boolean;
   /** What the session has become with it. */
   readonly state: SessionState;
+};
+
+/** How the last transaction ended that a statement of the exchange ended, and whether any committed. */
+type TransactionEnds = {
+  readonly ended: "committed" | "rolled_back" | undefined;
+  readonly committed: boolean;
 };
 
 type LogDeps = {
@@ -136,36 +144,34 @@ export class ExchangeLog {
       this.#deps.prepared.refuse(change);
     }
     const before = this.state;
-    const ended =
-      exchange.tags === undefined ? undefined : this.#applyEffects(exchange, exchange.tags);
-    if (status !== "I") return { exchange, outcome: "open", state: this.state.current };
+    const { ended, committed } = this.#applyEffects(exchange);
+    if (status !== "I") return { exchange, outcome: "open", committed, state: this.state.current };
     const rolledBack = ended === "rolled_back" || (ended === undefined && exchange.failed);
     if (rolledBack && ended === undefined && before.before === undefined) {
       // Several statements in one Query are one transaction, undone as a whole.
       this.state = { ...before, advisoryLocks: this.state.advisoryLocks };
     }
     this.state = settle(this.state, rolledBack);
-    const outcome = rolledBack ? "rolled_back" : "committed";
-    return { exchange, outcome, state: this.state.current };
+    const outcome = rolledBack && !committed ? "rolled_back" : "committed";
+    return { exchange, outcome, committed, state: this.state.current };
   }
 
-  #applyEffects(
-    exchange: Exchange,
-    tags: readonly string[],
-  ): "committed" | "rolled_back" | undefined {
-    let ended: "committed" | "rolled_back" | undefined;
-    exchange.statements.forEach((statement, index) => {
-      const tag = tags[index];
+  #applyEffects({ statements, tags }: Exchange): TransactionEnds {
+    let ended: TransactionEnds["ended"];
+    let committed = false;
+    statements.forEach((statement, index) => {
+      const tag = tags?.[index];
       if (tag === undefined) return;
       for (const effect of statement.effects) {
         const actual = actualEffect(effect, tag);
         if (actual.type === "commit") ended = "committed";
         if (actual.type === "rollback") ended = "rolled_back";
+        committed ||= ended === "committed";
         this.#applyPrepared(actual);
         this.state = applyEffect(this.state, actual, statement.written);
       }
     });
-    return ended;
+    return { ended, committed };
   }
 
   #applyPrepared(effect: SessionEffect): void {

@@ -72,7 +72,9 @@ export class Session {
   #begin = 0;
   /** Client bytes that wait for the gate. */
   #held: Buffer | undefined;
+  /** The client has said Terminate; it has closed its half of the connection. */
   #terminated = false;
+  #ended = false;
   #over = false;
   /** When the last exchange or the open transaction began. */
   #sinceMs: number;
@@ -108,6 +110,7 @@ export class Session {
       {
         bytes: (buffer, length) => this.#fromClient(buffer, length),
         drained: () => this.#primary.resume(),
+        ended: () => this.#clientEnded(),
         closed: (how) => this.#clientClosed(how),
       },
       origin.leftover,
@@ -155,7 +158,9 @@ export class Session {
       this.#primary.write(held.subarray(0, taken));
       this.#held = taken < held.length ? held.subarray(taken) : undefined;
     }
-    if (!this.#over && !this.#primary.pending) this.#client.resume();
+    if (this.#over) return;
+    if (this.#ended) this.#primary.finish();
+    else if (!this.#primary.pending) this.#client.resume();
   }
 
   /** Goes on with another server session, made equal to the present one by the caller. */
@@ -173,6 +178,7 @@ export class Session {
     for (const [name, value] of server.parameters) this.parameters.set(name, value);
     if (changedParameters.length > 0) this.#client.write(changedParameters);
     this.mirror.restart();
+    if (this.#ended) this.#primary.finish();
     this.#primary.resume();
   }
 
@@ -231,7 +237,7 @@ export class Session {
     this.#chunk = buffer;
     this.#begin = 0;
     const taken = this.#replies.push(buffer, 0, length);
-    if (taken < 0) return this.#backendFault();
+    if (taken < 0) return this.#backendFault(buffer);
     if (this.#begin < length) this.log.head?.pair?.capture?.append(buffer, this.#begin, length);
     this.#deps.traffic.bytesToClients += length;
     if (!this.#client.write(buffer.subarray(0, length))) this.#primary.pause();
@@ -256,11 +262,11 @@ export class Session {
     const nowMs = this.#deps.clock.monotonicMs();
     const all = this.#answered;
     this.#answered = [];
-    for (const { exchange, outcome, state } of all) {
+    for (const { exchange, ...ended } of all) {
       const { failed, tags, sentAtMs } = exchange;
       const elapsedMs = nowMs - sentAtMs;
       this.#deps.traffic.answered(elapsedMs);
-      this.mirror.answered({ elapsedMs, failed, outcome, state, changesState: tags !== undefined });
+      this.mirror.answered({ ...ended, elapsedMs, failed, changesState: tags !== undefined });
     }
     if (this.#deps.gate.closed) {
       this.pump();
@@ -268,16 +274,22 @@ export class Session {
     }
   }
 
+  /** It has asked its last question, and may still wait for the answers. */
+  #clientEnded(): void {
+    this.#ended = true;
+    if (!this.#over && this.#held === undefined) this.#primary.finish();
+  }
+
   #clientClosed(how: "end" | "reset"): void {
     if (this.#over) return;
-    if (how === "reset") this.#primary.reset();
+    if (how === "reset") this.#primary.breakOff();
     else this.#primary.end();
     this.#finish();
   }
 
   #primaryClosed(how: "end" | "reset"): void {
     if (this.#over) return;
-    if (how === "reset" && !this.#terminated) this.#client.reset();
+    if (how === "reset" && !this.#terminated) this.#client.breakOff();
     else this.#client.end();
     this.#finish();
   }
@@ -290,8 +302,9 @@ export class Session {
     });
   }
 
-  #backendFault(): void {
-    const { fault } = this.#replies;
+  #backendFault(buffer: Buffer): void {
+    const { fault, position } = this.#replies;
+    this.#client.write(Buffer.from(buffer.subarray(0, position)));
     const message = fault === undefined ? "protocol violation" : describeFault(fault, "backend");
     this.end({ severity: "FATAL", sqlstate: "08P01", message });
   }
@@ -320,6 +333,10 @@ export class Session {
         bytes: (buffer, length) => this.#fromPrimary(buffer, length),
         drained: () => {
           if (this.#held === undefined) this.#client.resume();
+        },
+        ended: () => {
+          link.end();
+          if (this.#primary === link) this.#primaryClosed("end");
         },
         closed: (how) => {
           if (this.#primary === link) this.#primaryClosed(how);
