@@ -6,6 +6,7 @@ import type { Recorder } from "../../divergence/recorder.ts";
 import type { Digester } from "../../mirror/answer-capture.ts";
 import { AnswerCapture } from "../../mirror/answer-capture.ts";
 import { ApplyOrder } from "../../mirror/apply-order.ts";
+import { DescribedStatements } from "../../mirror/described-statements.ts";
 import type { DriftedTables } from "../../mirror/drifted-tables.ts";
 import { judgePair } from "../../mirror/judge.ts";
 import { MemoryBudget } from "../../mirror/memory-budget.ts";
@@ -33,6 +34,7 @@ type MirrorParts = {
   readonly dial: MigrationMirror["dial"];
   readonly cancel: MigrationMirror["cancel"];
   readonly refused: MigrationMirror["refused"];
+  readonly shadowAnswered: (elapsedMs: number) => void;
 };
 
 /** Puts together what the sessions of one migration share for mirroring. */
@@ -49,9 +51,11 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     ofPrimary: Observation,
     ofShadow: Observation,
     statements: readonly Statement[],
+    remembered: CompareContext["remembered"],
   ): Verdict =>
     parts.compare(ofPrimary, ofShadow, {
       statements,
+      remembered,
       rules: settings.rules(),
       primaryTypes: catalogues.typesOf(primary()),
       shadowTypes: catalogues.typesOf(otherSide(primary())),
@@ -62,6 +66,8 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     facts,
     counters: counters.verdicts,
     compare,
+    described: new DescribedStatements(),
+    shadowAnswered: parts.shadowAnswered,
     drifted: drifted.touchedBy,
     primarySide: primary,
   };

@@ -11,6 +11,7 @@ import { openConductor, recoverRoute } from "../../cutover/conductor.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
 import type { Listener } from "../../proxy/listener.ts";
 import type { Side } from "../../routing/side.ts";
+import { otherSide } from "../../routing/side.ts";
 import type { Analyser } from "../../sql/analyser.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { Clients } from "./clients.ts";
@@ -135,6 +136,7 @@ function openParts(
     newDigester: () => openReplyDigester(),
     dial: (side, startup, own) => sides.dial(side, startup, own),
     cancel: (side, server) => sides.cancel(side, server),
+    shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),
     refused: (user, sqlstate) =>
       log.warn({ user, sqlstate }, "the shadow refused a login, so nothing of it is compared"),
   });

@@ -70,7 +70,7 @@ export function executeParts(
   };
 }
 
-/** Close: what of which name. */
+/** Close and Describe: what of which name. */
 export function closeParts(
   bytes: Buffer,
   start: number,
@@ -84,4 +84,37 @@ export function closeParts(
     what: what === 0x53 ? "statement" : "portal",
     name: bytes.toString("latin1", at + 1, nameEnd),
   };
+}
+
+/** Describe: the name of the statement; undefined for a portal. */
+export function describedStatement(bytes: Buffer, start: number, end: number): string | undefined {
+  const parts = closeParts(bytes, start, end);
+  return parts?.what === "statement" ? parts.name : undefined;
+}
+
+/** Bind: the result format codes at its end, after the formats and values of the parameters. */
+export function bindResultFormats(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): readonly number[] | undefined {
+  const portalEnd = terminator(bytes, start + HEADER_BYTES, end);
+  const statementEnd = portalEnd < 0 ? -1 : terminator(bytes, portalEnd + 1, end);
+  if (statementEnd < 0) return undefined;
+  let at = statementEnd + 1;
+  const fits = (size: number): boolean => at + size <= end;
+  if (!fits(2)) return undefined;
+  at += 2 + 2 * bytes.readUInt16BE(at);
+  if (!fits(2)) return undefined;
+  let values = bytes.readUInt16BE(at);
+  at += 2;
+  for (; values > 0; values--) {
+    if (!fits(4)) return undefined;
+    at += 4 + Math.max(0, bytes.readInt32BE(at));
+  }
+  if (!fits(2)) return undefined;
+  const count = bytes.readUInt16BE(at);
+  at += 2;
+  if (!fits(2 * count)) return undefined;
+  return Array.from({ length: count }, (_, index) => bytes.readInt16BE(at + 2 * index));
 }
