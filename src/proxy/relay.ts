@@ -30,8 +30,10 @@ export function openRelay(
         if (!backend.write(buffer.subarray(0, length))) client.pause();
       },
       drained: () => backend.resume(),
+      ended: () => backend.finish(),
       closed: (how) => {
-        if (how === "reset") backend.reset();
+        if (over) return;
+        if (how === "reset") backend.breakOff();
         else backend.end();
         finish();
       },
@@ -45,8 +47,14 @@ export function openRelay(
         if (!client.write(buffer.subarray(0, length))) backend.pause();
       },
       drained: () => client.resume(),
+      ended: () => {
+        backend.end();
+        client.end();
+        finish();
+      },
       closed: (how) => {
-        if (how === "reset") client.reset();
+        if (over) return;
+        if (how === "reset") client.breakOff();
         else client.end();
         finish();
       },

@@ -5,7 +5,9 @@ export type LinkEvents = {
   bytes(buffer: Buffer, length: number): void;
   /** Everything written has left for the kernel. */
   drained(): void;
-  /** No more bytes come: closed in order, or reset by the peer or the network. */
+  /** The peer has said all it has to say; it may still listen. */
+  ended(): void;
+  /** The connection is gone: closed by both ends, or reset by the peer or the network. Called once. */
   closed(how: "end" | "reset"): void;
 };
 
@@ -19,8 +21,12 @@ export type ByteLink = {
   readonly pending: boolean;
   pause(): void;
   resume(): void;
-  /** Closes after what was written has been sent. */
+  /** Says, after what was written, that nothing more will be; what the peer says is still read. */
+  finish(): void;
+  /** Closes after what was written has been sent. Nothing more is read. */
   end(): void;
+  /** Closes after what was written has been sent, with RST where the transport has one. */
+  breakOff(): void;
   /** Closes at once, with RST where the transport has one. */
   reset(): void;
   readonly socket: Socket;
@@ -28,6 +34,10 @@ export type ByteLink = {
 
 /** Pages of the buffer that are never written cost no memory, so idle sessions stay small. */
 const READ_BUFFER_BYTES = 65_536;
+/** A peer that does not read gets so long to take the last bytes. */
+const LAST_BYTES_MS = 60_000;
+/** A peer that has all bytes gets so long to close its own end. */
+const LINGER_MS = 5_000;
 
 /**
  * Takes over a connected socket on which nothing listens. Reading starts with `resume`, with the
@@ -37,24 +47,50 @@ export function openLink(socket: Socket, events: LinkEvents, leftover: Uint8Arra
   socket.pause();
   const buffered = socket.read() as Buffer | null;
   let early = Buffer.concat(buffered === null ? [leftover] : [leftover, buffered]);
-  const direct = readDirectly(socket, events);
-  const own = direct ?? socket;
   let closed = false;
+  /** Nothing is written any more; `over`: nothing is read either. */
+  let finished = false;
+  let over = false;
   const close = (how: "end" | "reset"): void => {
     if (closed) return;
     closed = true;
     events.closed(how);
   };
-  if (direct === undefined) own.on("data", (chunk: Buffer) => events.bytes(chunk, chunk.length));
-  own.on("drain", () => events.drained());
-  own.on("end", () => close("end"));
+  const bytes = (buffer: Buffer, length: number): void => {
+    if (!over) events.bytes(buffer, length);
+  };
+  const direct = readDirectly(socket, bytes);
+  const own = direct ?? socket;
+  const reset = (): void => {
+    if (own.destroyed) return;
+    if (direct === undefined) own.destroy();
+    else own.resetAndDestroy();
+  };
+  const drained = (): void => {
+    if (own.writableLength === 0) events.drained();
+  };
+  const finish = (): void => {
+    finished = true;
+    own.end();
+  };
+  if (direct === undefined) own.on("data", (chunk: Buffer) => bytes(chunk, chunk.length));
+  own.on("drain", drained);
+  own.on("end", () => {
+    // Only a plain connection can be closed by halves.
+    if (!own.allowHalfOpen) finished = true;
+    if (!closed) events.ended();
+  });
   own.on("error", () => close("reset"));
   own.on("close", (failed: boolean) => close(failed ? "reset" : "end"));
   own.pause();
   return {
-    write: (bytes) => {
-      own.write(bytes);
-      return own.writableLength === 0;
+    write: (piece) => {
+      if (finished) return true;
+      own.write(piece);
+      if (own.writableLength === 0) return true;
+      // Node tells of drained writes only when many bytes waited.
+      if (!own.writableNeedDrain) own.write(NOTHING, drained);
+      return false;
     },
     get pending() {
       return own.writableLength > 0;
@@ -63,31 +99,42 @@ export function openLink(socket: Socket, events: LinkEvents, leftover: Uint8Arra
     resume: () => {
       own.resume();
       if (early.length === 0) return;
-      const bytes = early;
+      const first = early;
       early = NOTHING;
-      events.bytes(bytes, bytes.length);
+      bytes(first, first.length);
     },
-    end: () => endWithin(own, CLOSE_DEADLINE_MS),
-    reset: () => {
-      if (own.destroyed) return;
-      if (own instanceof Socket && direct !== undefined) own.resetAndDestroy();
-      else own.destroy();
+    finish,
+    end: () => {
+      over = true;
+      finish();
+      // What still comes is thrown away: closing on unread bytes would destroy those under way.
+      own.resume();
+      closeInTime(own);
     },
+    breakOff: () => {
+      over = true;
+      if (own.writableLength === 0 || finished) return reset();
+      finished = true;
+      own.write(NOTHING, reset);
+      closeInTime(own);
+    },
+    reset,
     socket: own,
   };
 }
 
-const NOTHING = Buffer.alloc(0);
-/** A peer that neither reads nor closes keeps a connection no longer than this. */
-const CLOSE_DEADLINE_MS = 30_000;
-
-function endWithin(socket: Socket, deadlineMs: number): void {
-  socket.end();
-  if (socket.destroyed) return;
-  const timer = setTimeout(() => socket.destroy(), deadlineMs);
-  timer.unref();
+/** Frees the connection of a peer that neither reads nor closes. */
+function closeInTime(socket: Socket): void {
+  const within = (ms: number): NodeJS.Timeout => setTimeout(() => socket.destroy(), ms).unref();
+  let timer = within(LAST_BYTES_MS);
+  socket.once("finish", () => {
+    clearTimeout(timer);
+    timer = within(LINGER_MS);
+  });
   socket.once("close", () => clearTimeout(timer));
 }
+
+const NOTHING = Buffer.alloc(0);
 
 type SocketWithHandle = Socket & {
   _handle: { readonly constructor: { readonly name: string } } | null;
@@ -98,7 +145,7 @@ type SocketWithHandle = Socket & {
  * listening server cannot be told. So the connection is handed from the socket it has to one made
  * for it; measured at 15 % of the CPU of a query. TLS keeps its own buffers and is read by events.
  */
-function readDirectly(socket: Socket, events: LinkEvents): Socket | undefined {
+function readDirectly(socket: Socket, bytes: LinkEvents["bytes"]): Socket | undefined {
   const previous = socket as SocketWithHandle;
   const handle = previous._handle;
   if (handle === null || handle === undefined || handle.constructor.name !== "TCP")
@@ -107,10 +154,11 @@ function readDirectly(socket: Socket, events: LinkEvents): Socket | undefined {
   previous.destroy();
   const options = {
     handle,
+    allowHalfOpen: true,
     onread: {
       buffer: Buffer.allocUnsafeSlow(READ_BUFFER_BYTES),
       callback: (length: number, buffer: Buffer): boolean => {
-        events.bytes(buffer, length);
+        bytes(buffer, length);
         return true;
       },
     },

@@ -66,7 +66,10 @@ export class FrameReader {
     return this.#fault;
   }
 
-  /** During a call to the sink: where in the chunk given to `push` the frame ends. */
+  /**
+   * During a call to the sink: where in the chunk given to `push` the frame ends. After a fault: up
+   * to where the chunk was in order.
+   */
   get position(): number {
     return this.#position;
   }
@@ -93,9 +96,9 @@ export class FrameReader {
     while (end - at >= HEADER_BYTES) {
       const type = bytes[at] as number;
       const length = bytes.readUInt32BE(at + 1);
-      if (known[type] === 0) return this.#fail({ kind: "unknown_type", type });
+      if (known[type] === 0) return this.#fail({ kind: "unknown_type", type }, at);
       if (length < 4 || length > maxBodyBytes) {
-        return this.#fail({ kind: "bad_length", type, length });
+        return this.#fail({ kind: "bad_length", type, length }, at);
       }
       const next = at + 1 + length;
       if (next > end) return this.#keepRest(bytes, at, end, { type, size: 1 + length, wholeBytes });
@@ -107,7 +110,11 @@ export class FrameReader {
       }
       at = next;
     }
-    if (at < end) this.#append(bytes, at, end, HEADER_BYTES);
+    if (at < end) {
+      const type = bytes[at] as number;
+      if (known[type] === 0) return this.#fail({ kind: "unknown_type", type }, at);
+      this.#append(bytes, at, end, HEADER_BYTES);
+    }
     return end;
   }
 
@@ -153,9 +160,8 @@ export class FrameReader {
     }
     const type = this.#carry[0] as number;
     const length = this.#carry.readUInt32BE(1);
-    if (this.#limits.known[type] === 0) this.#fail({ kind: "unknown_type", type });
-    else if (length < 4 || length > this.#limits.maxBodyBytes) {
-      this.#fail({ kind: "bad_length", type, length });
+    if (length < 4 || length > this.#limits.maxBodyBytes) {
+      this.#fail({ kind: "bad_length", type, length }, start);
     }
     if (this.#fault !== undefined) return end;
     const size = 1 + length;
@@ -190,8 +196,9 @@ export class FrameReader {
     this.#sink.largeFrame(type, size);
   }
 
-  #fail(fault: FrameFault): -1 {
+  #fail(fault: FrameFault, at: number): -1 {
     this.#fault = fault;
+    this.#position = at;
     return -1;
   }
 }
