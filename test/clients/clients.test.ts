@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import type { Client } from "./client.ts";
 import { jdbc } from "./jdbc.ts";
@@ -15,11 +16,11 @@ import { psycopg } from "./psycopg.ts";
 import { openRoutes } from "./routes.ts";
 
 const CLIENTS: readonly Client[] = [
-  psql, // libpq: simple queries, COPY, large objects through function calls
-  psycopg, // libpq: extended protocol in text and binary, pipeline mode, binary COPY
   nodePostgres, // its own implementation: named statements, a portal read in pieces
   porsager, // its own implementation: pipelines everything, cursors suspended by a row limit
+  psycopg, // libpq: extended protocol in text and binary, pipeline mode, binary COPY
   jdbc, // its own implementation: batches, binary transfer, three query modes
+  psql, // libpq: simple queries, COPY, large objects through function calls, Ctrl-C
 ];
 
 const folder = mkdtempSync(join(tmpdir(), "twinwire-clients-"));
@@ -43,6 +44,39 @@ for (const client of CLIENTS) {
       if (!test.equal(firstDifference(got, expected), "none")) test.comment(log().slice(-4000));
     });
   }
+}
+
+/** Promise 3, no false alarm: two servers of one version that were told the same have no difference to report. */
+await t.test(
+  "nothing of all this is reported as a divergence between two servers of one version",
+  async (test) => {
+    const [same] = routes;
+    const { items } = await settledDivergences(same?.api ?? "");
+    for (const { reason, statement, explanation } of items)
+      test.fail(`${reason}: ${statement}: ${explanation}`);
+  },
+);
+
+type Divergences = {
+  readonly items: readonly {
+    readonly reason: string;
+    readonly statement: string;
+    readonly explanation: string;
+  }[];
+};
+
+/** The shadow follows behind: asks until the numbers have stood still for a while. */
+async function settledDivergences(api: string): Promise<Divergences> {
+  const get = async (path: string): Promise<unknown> => (await fetch(`${api}${path}`)).json();
+  const deadline = Date.now() + 15_000;
+  for (let before = "", same = 0; same < 5 && Date.now() < deadline;) {
+    const { exchanges, verdicts } = (await get("")) as Record<string, unknown>;
+    const now = JSON.stringify({ exchanges, verdicts });
+    same = now === before ? same + 1 : 0;
+    before = now;
+    await delay(100);
+  }
+  return (await get("/divergences")) as Divergences;
 }
 
 /** Where two transcripts part: a diff of everything after it would bury the reason. */

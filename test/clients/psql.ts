@@ -1,3 +1,5 @@
+import process from "node:process";
+import pg from "pg";
 import type { Client } from "./client.ts";
 import { runProgram, workloadFile, works } from "./program.ts";
 
@@ -15,8 +17,24 @@ export const psql: Client = {
       env: { PGAPPNAME: "psql", PGOPTIONS: "-c geqo=off", PAGER: "cat" },
     });
     // The pid in a notification is the server process that sent it.
-    return output
+    return (output + (await interrupted(url)))
       .replace(/(server process with PID) \d+/g, "$1 N")
       .replaceAll(script, "workload.sql");
   },
 };
+
+/** Ctrl-C while a query runs: psql answers it with a cancel request. */
+async function interrupted(url: string): Promise<string> {
+  const sql = "select pg_sleep(60) -- psql";
+  let pid: number | undefined;
+  const asleep = runProgram("psql", ["-X", "-d", url, "-c", sql], {
+    onStart: (started) => (pid = started),
+  });
+  const watcher = new pg.Client(url);
+  await watcher.connect();
+  const running = "select 1 from pg_stat_activity where state = 'active' and query = $1";
+  while ((await watcher.query(running, [sql])).rowCount === 0);
+  await watcher.end();
+  if (pid !== undefined) process.kill(pid, "SIGINT");
+  return (await asleep).output;
+}
