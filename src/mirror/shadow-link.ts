@@ -10,10 +10,12 @@ import type { AnswerCapture } from "./answer-capture.ts";
 
 /** Something to run on the shadow: our own preparations first, then at most one exchange of the client. */
 export type ShadowTask = {
-  readonly frames: readonly Buffer[];
-  /** How many answers to `frames` come before the exchange's, and are dropped. */
-  readonly preparations: number;
-  /** Undefined: there is no exchange, only preparations. */
+  readonly preparation: readonly Buffer[];
+  /** How many answers there will be to the preparation; they are dropped. */
+  readonly answers: number;
+  /** Sent once the preparation is answered, so that its time is its own. */
+  readonly exchange: Buffer | undefined;
+  /** Undefined: there is no exchange, only a preparation. */
   readonly capture: AnswerCapture | undefined;
   /** @param failed the server reported an error in answer to the exchange */
   done(observation: Observation | undefined, failed: boolean): void;
@@ -76,13 +78,11 @@ export class ShadowLink {
 
   run(task: ShadowTask): void {
     this.#task = task;
-    this.#awaited = task.preparations + (task.capture === undefined ? 0 : 1);
+    this.#awaited = task.answers + (task.capture === undefined ? 0 : 1);
     this.#sinceMs = this.#clock.monotonicMs();
     this.#failed = false;
-    const [only] = task.frames;
-    this.#link.write(
-      task.frames.length === 1 && only !== undefined ? only : Buffer.concat(task.frames),
-    );
+    if (task.answers > 0) this.#link.write(Buffer.concat(task.preparation));
+    else if (task.exchange !== undefined) this.#link.write(task.exchange);
   }
 
   close(): void {
@@ -127,8 +127,9 @@ export class ShadowLink {
     this.#awaited--;
     const nowMs = this.#clock.monotonicMs();
     if (this.#awaited > 0) {
-      // The exchange's time begins when the preparations are done.
       this.#sinceMs = nowMs;
+      const exchange = this.#task?.exchange;
+      if (this.#awaited === 1 && exchange !== undefined) this.#link.write(exchange);
       return;
     }
     const task = this.#task;
@@ -136,7 +137,7 @@ export class ShadowLink {
     task?.done(task.capture?.finish(nowMs - this.#sinceMs), this.#failed);
   }
 
-  /** Errors in answer to the preparations say nothing of the exchange. */
+  /** Errors in answer to the preparation say nothing of the exchange. */
   #errorReported(): void {
     if (this.#awaited === 1 && this.#task?.capture !== undefined) this.#failed = true;
   }

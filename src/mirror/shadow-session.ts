@@ -209,16 +209,16 @@ export class ShadowSession {
   }
 
   #task(link: ShadowLink, pair: Pair): ShadowTask {
-    const frames: Buffer[] = [];
-    let preparations = 0;
+    const preparation: Buffer[] = [];
+    let answers = 0;
     if (pair.begins && link.status !== "I") {
-      frames.push(ROLLBACK);
-      preparations++;
+      preparation.push(ROLLBACK);
+      answers++;
     }
     if (pair.begins && pair.before !== undefined && pair.version !== this.#version) {
       const step = settingsInStep(pair.before);
-      frames.push(...step.frames);
-      preparations += step.answers;
+      preparation.push(...step.frames);
+      answers += step.answers;
       this.#version = pair.version;
     }
     // In a failed transaction nothing can be prepared, and nothing is bound either.
@@ -226,14 +226,14 @@ export class ShadowSession {
     for (const statement of pair.bound) {
       if (this.#prepared.get(statement.name) === statement) continue;
       const step = preparedInStep(statement);
-      frames.push(...step.frames);
-      preparations += step.answers;
+      preparation.push(...step.frames);
+      answers += step.answers;
       if (!fails) this.#prepared.set(statement.name, statement);
     }
-    frames.push(pair.frames);
     return {
-      frames,
-      preparations,
+      preparation,
+      answers,
+      exchange: pair.frames,
       capture: this.#deps.newCapture(),
       done: (observation, failed) => {
         pair.shadowFailed = failed;
@@ -262,8 +262,9 @@ export class ShadowSession {
     this.#rollBack = false;
     if (link.status === "I") return this.pump();
     link.run({
-      frames: [ROLLBACK],
-      preparations: 1,
+      preparation: [ROLLBACK],
+      answers: 1,
+      exchange: undefined,
       capture: undefined,
       done: () => this.pump(),
     });
