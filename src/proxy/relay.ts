@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ByteLink, LinkEvents } from "../upstream/byte-link.ts";
 import { openLink } from "../upstream/byte-link.ts";
 import type { Dialled } from "../upstream/dial.ts";
 import type { ErrorFields } from "../wire/postgres/error-response.ts";
@@ -10,6 +11,9 @@ export type Relay = {
   end(error: ErrorFields): void;
   readonly server: Dialled;
 };
+
+/** The two ends refer to each other. */
+type Get = () => ByteLink;
 
 export function openRelay(
   socket: Socket,
@@ -23,44 +27,29 @@ export function openRelay(
     over = true;
     ended(relay);
   };
-  const client = openLink(
-    socket,
-    {
-      bytes: (buffer, length) => {
-        if (!backend.write(buffer.subarray(0, length))) client.pause();
-      },
-      drained: () => backend.resume(),
-      ended: () => backend.finish(),
-      closed: (how) => {
-        if (over) return;
-        if (how === "reset") backend.breakOff();
-        else backend.end();
-        finish();
-      },
+  const passOn = (own: Get, other: Get, ownEnded: () => void): LinkEvents => ({
+    bytes: (buffer, length) => {
+      if (!other().write(buffer.subarray(0, length))) own().pause();
     },
-    leftover,
-  );
-  const backend = openLink(
-    server.socket,
-    {
-      bytes: (buffer, length) => {
-        if (!client.write(buffer.subarray(0, length))) backend.pause();
-      },
-      drained: () => client.resume(),
-      ended: () => {
-        backend.end();
-        client.end();
-        finish();
-      },
-      closed: (how) => {
-        if (over) return;
-        if (how === "reset") client.breakOff();
-        else client.end();
-        finish();
-      },
+    drained: () => other().resume(),
+    ended: ownEnded,
+    closed: (how) => {
+      if (over) return;
+      if (how === "reset") other().breakOff();
+      else other().end();
+      finish();
     },
-    server.leftover,
-  );
+  });
+  const close = (): void => {
+    client.end();
+    backend.end();
+    finish();
+  };
+  const front: Get = () => client;
+  const back: Get = () => backend;
+  const toServer = passOn(front, back, () => backend.finish());
+  const client = openLink(socket, toServer, leftover);
+  const backend = openLink(server.socket, passOn(back, front, close), server.leftover);
   const relay: Relay = {
     server,
     begin: (welcome) => {
@@ -70,9 +59,7 @@ export function openRelay(
     },
     end: (error) => {
       client.write(errorResponse(error));
-      client.end();
-      backend.end();
-      finish();
+      close();
     },
   };
   return relay;

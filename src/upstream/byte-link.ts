@@ -46,82 +46,109 @@ const LINGER_MS = 5_000;
 export function openLink(socket: Socket, events: LinkEvents, leftover: Uint8Array): ByteLink {
   socket.pause();
   const buffered = socket.read() as Buffer | null;
-  let early = Buffer.concat(buffered === null ? [leftover] : [leftover, buffered]);
-  let closed = false;
-  /** Nothing is written any more; `over`: nothing is read either. */
-  let finished = false;
-  let over = false;
-  const close = (how: "end" | "reset"): void => {
-    if (closed) return;
-    closed = true;
-    events.closed(how);
-  };
-  const bytes = (buffer: Buffer, length: number): void => {
-    if (!over) events.bytes(buffer, length);
-  };
-  const direct = readDirectly(socket, bytes);
-  const own = direct ?? socket;
-  const reset = (): void => {
-    if (own.destroyed) return;
-    if (direct === undefined) own.destroy();
-    else own.resetAndDestroy();
-  };
-  const drained = (): void => {
-    if (own.writableLength === 0) events.drained();
-  };
-  const finish = (): void => {
-    finished = true;
-    own.end();
-  };
-  if (direct === undefined) own.on("data", (chunk: Buffer) => bytes(chunk, chunk.length));
-  own.on("drain", drained);
-  own.on("end", () => {
-    // Only a plain connection can be closed by halves.
-    if (!own.allowHalfOpen) finished = true;
-    if (!closed) events.ended();
-  });
-  own.on("error", () => close("reset"));
-  own.on("close", (failed: boolean) => close(failed ? "reset" : "end"));
-  own.pause();
-  return {
-    write: (piece) => {
-      if (finished) return true;
-      own.write(piece);
-      if (own.writableLength === 0) return true;
-      // Node tells of drained writes only when many bytes waited.
-      if (!own.writableNeedDrain) own.write(NOTHING, drained);
-      return false;
-    },
-    get pending() {
-      return own.writableLength > 0;
-    },
-    pause: () => own.pause(),
-    resume: () => {
-      own.resume();
-      if (early.length === 0) return;
-      const first = early;
-      early = NOTHING;
-      bytes(first, first.length);
-    },
-    finish,
-    end: () => {
-      over = true;
-      finish();
-      // What still comes is thrown away: closing on unread bytes would destroy those under way.
-      own.resume();
-      closeInTime(own);
-    },
-    breakOff: () => {
-      over = true;
-      if (own.writableLength === 0 || finished) return reset();
-      finished = true;
-      own.write(NOTHING, reset);
-      closeInTime(own);
-    },
-    reset,
-    socket: own,
-  };
+  const early = Buffer.concat(buffered === null ? [leftover] : [leftover, buffered]);
+  return new SocketLink(socket, events, early);
 }
+
+class SocketLink implements ByteLink {
+  readonly socket: Socket;
+  readonly #events: LinkEvents;
+  /** Read without allocating, and closed by halves. */
+  readonly #direct: boolean;
+  #early: Buffer;
+  #closed = false;
+  /** Nothing is written any more. */
+  #finished = false;
+  /** Nothing is read any more. */
+  #over = false;
+
+  constructor(socket: Socket, events: LinkEvents, early: Buffer) {
+    this.#events = events;
+    this.#early = early;
+    const direct = readDirectly(socket, (buffer, length) => this.#bytes(buffer, length));
+    const own = direct ?? socket;
+    this.#direct = direct !== undefined;
+    this.socket = own;
+    if (direct === undefined) own.on("data", (chunk: Buffer) => this.#bytes(chunk, chunk.length));
+    own.on("drain", () => this.#drained());
+    own.on("end", () => {
+      if (!this.#direct) this.#finished = true;
+      if (!this.#closed) events.ended();
+    });
+    own.on("error", () => this.#close("reset"));
+    own.on("close", (failed: boolean) => this.#close(failed ? "reset" : "end"));
+    own.pause();
+  }
+
+  get pending(): boolean {
+    return this.socket.writableLength > 0;
+  }
+
+  write(bytes: Buffer): boolean {
+    if (this.#finished) return true;
+    const own = this.socket;
+    own.write(bytes);
+    if (own.writableLength === 0) return true;
+    // Node tells of drained writes only when many bytes waited.
+    if (!own.writableNeedDrain) own.write(NOTHING, () => this.#drained());
+    return false;
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+    if (this.#early.length === 0) return;
+    const bytes = this.#early;
+    this.#early = NOTHING;
+    this.#bytes(bytes, bytes.length);
+  }
+
+  finish(): void {
+    this.#finished = true;
+    this.socket.end();
+  }
+
+  end(): void {
+    this.#over = true;
+    this.finish();
+    // What still comes is thrown away: closing on unread bytes would destroy those under way.
+    this.socket.resume();
+    closeInTime(this.socket);
+  }
+
+  breakOff(): void {
+    this.#over = true;
+    if (!this.pending || this.#finished) return this.reset();
+    this.#finished = true;
+    this.socket.write(NOTHING, () => this.reset());
+    closeInTime(this.socket);
+  }
+
+  reset(): void {
+    if (this.socket.destroyed) return;
+    if (this.#direct) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  #bytes(buffer: Buffer, length: number): void {
+    if (!this.#over) this.#events.bytes(buffer, length);
+  }
+
+  #drained(): void {
+    if (!this.pending) this.#events.drained();
+  }
+
+  #close(how: "end" | "reset"): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#events.closed(how);
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
 
 /** Frees the connection of a peer that neither reads nor closes. */
 function closeInTime(socket: Socket): void {
@@ -133,8 +160,6 @@ function closeInTime(socket: Socket): void {
   });
   socket.once("close", () => clearTimeout(timer));
 }
-
-const NOTHING = Buffer.alloc(0);
 
 type SocketWithHandle = Socket & {
   _handle: { readonly constructor: { readonly name: string } } | null;

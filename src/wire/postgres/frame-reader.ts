@@ -92,14 +92,11 @@ export class FrameReader {
     if (this.#carried > 0 && at < end) at = this.#finishCarried(bytes, at, end);
     if (this.#fault !== undefined) return -1;
     if (this.#halted) return at;
-    const { interesting, known, wholeBytes, maxBodyBytes } = this.#limits;
+    const { interesting, wholeBytes } = this.#limits;
     while (end - at >= HEADER_BYTES) {
       const type = bytes[at] as number;
       const length = bytes.readUInt32BE(at + 1);
-      if (known[type] === 0) return this.#fail({ kind: "unknown_type", type }, at);
-      if (length < 4 || length > maxBodyBytes) {
-        return this.#fail({ kind: "bad_length", type, length }, at);
-      }
+      if (!this.#fits(type, length)) return this.#fail(type, length, at);
       const next = at + 1 + length;
       if (next > end) return this.#keepRest(bytes, at, end, { type, size: 1 + length, wholeBytes });
       if (interesting[type] !== 0) {
@@ -110,12 +107,20 @@ export class FrameReader {
       }
       at = next;
     }
-    if (at < end) {
-      const type = bytes[at] as number;
-      if (known[type] === 0) return this.#fail({ kind: "unknown_type", type }, at);
-      this.#append(bytes, at, end, HEADER_BYTES);
-    }
+    return at < end ? this.#beginFrame(bytes, at, end) : end;
+  }
+
+  /** A header that is not complete yet. What cannot become one is known by its first byte. */
+  #beginFrame(bytes: Buffer, at: number, end: number): number {
+    const type = bytes[at] as number;
+    if (!this.#fits(type, 4)) return this.#fail(type, 4, at);
+    this.#append(bytes, at, end, HEADER_BYTES);
     return end;
+  }
+
+  #fits(type: number, length: number): boolean {
+    const { known, maxBodyBytes } = this.#limits;
+    return known[type] !== 0 && length >= 4 && length <= maxBodyBytes;
   }
 
   /** Called by the sink: `push` returns after the frame at hand and leaves the rest untaken. */
@@ -160,10 +165,7 @@ export class FrameReader {
     }
     const type = this.#carry[0] as number;
     const length = this.#carry.readUInt32BE(1);
-    if (length < 4 || length > this.#limits.maxBodyBytes) {
-      this.#fail({ kind: "bad_length", type, length }, start);
-    }
-    if (this.#fault !== undefined) return end;
+    if (!this.#fits(type, length)) return this.#fail(type, length, start);
     const size = 1 + length;
     const missing = size - this.#carried;
     if (this.#limits.interesting[type] === 0 || size > this.#limits.wholeBytes) {
@@ -196,8 +198,9 @@ export class FrameReader {
     this.#sink.largeFrame(type, size);
   }
 
-  #fail(fault: FrameFault, at: number): -1 {
-    this.#fault = fault;
+  #fail(type: number, length: number, at: number): -1 {
+    const unknown = this.#limits.known[type] === 0;
+    this.#fault = unknown ? { kind: "unknown_type", type } : { kind: "bad_length", type, length };
     this.#position = at;
     return -1;
   }
