@@ -13,7 +13,7 @@ import type { CancelKeys } from "./cancel-keys.ts";
 import type { Gate } from "./gate.ts";
 import type { Relay } from "./relay.ts";
 import { openRelay } from "./relay.ts";
-import type { SessionDeps } from "./session.ts";
+import type { SessionDeps } from "./session-deps.ts";
 import { Session } from "./session.ts";
 import type { Sides } from "./sides.ts";
 import type { AcceptDeps, AuthenticatedClient } from "./startup/accept-client.ts";

@@ -1,10 +1,6 @@
-import type { Clock } from "../base/clock.ts";
 import type { SessionMirror } from "../mirror/session-mirror.ts";
 import { PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
-import type { SessionState } from "../routing/session-state.ts";
-import type { Analysis } from "../sql/analysis.ts";
-import type { Statement } from "../sql/statement.ts";
 import type { ByteLink } from "../upstream/byte-link.ts";
 import { openLink } from "../upstream/byte-link.ts";
 import type { Dialled } from "../upstream/dial.ts";
@@ -20,28 +16,10 @@ import { TERMINATE_MESSAGE } from "../wire/postgres/frontend-messages.ts";
 import { Backend, BACKEND_TYPES } from "../wire/postgres/message-types.ts";
 import type { Answered } from "./exchange-log.ts";
 import { ExchangeLog } from "./exchange-log.ts";
-import type { Gate } from "./gate.ts";
 import { RequestReader } from "./request-reader.ts";
 import { readParameterStatus } from "./server-parameters.ts";
+import type { SessionDeps } from "./session-deps.ts";
 import type { SessionOrigin } from "./session-origin.ts";
-import type { TrafficCounters } from "./traffic-counters.ts";
-
-export type SessionDeps = {
-  readonly clock: Clock;
-  readonly gate: Gate;
-  readonly analyse: (sql: Uint8Array, start: number, end: number) => Analysis;
-  readonly inner: (prepareSql: string) => readonly Statement[];
-  /** Dual writing notes what it may come to owe before the primary is asked to write. */
-  readonly understandFirst: () => boolean;
-  /** How many bytes of a request are worth keeping for the shadow; 0 when there is none. */
-  readonly keepBytes: () => number;
-  readonly openMirror: (session: {
-    readonly prepared: PreparedStatements;
-    readonly state: () => SessionState;
-  }) => SessionMirror;
-  readonly traffic: TrafficCounters;
-  readonly ended: (session: Session) => void;
-};
 
 const BACKEND_LIMITS = {
   wholeBytes: 16_384,
@@ -312,7 +290,7 @@ export class Session {
   #finish(): void {
     this.#over = true;
     this.mirror.close();
-    this.#deps.ended(this);
+    this.#deps.ended();
   }
 
   #newReplyReader(): FrameReader {
