@@ -6,7 +6,7 @@ import { classify } from "./classify.ts";
 import { effectsOf } from "./effects.ts";
 import { type Facts, gatherFacts } from "./facts.ts";
 import { isComparableSetting } from "./noise.ts";
-import { normalisedText } from "./normalise.ts";
+import { neutralText, normalisedText } from "./normalise.ts";
 import { rowOrder } from "./order.ts";
 import type { Parser } from "./parser.ts";
 import { newShape, scanShape, type Shape } from "./shape.ts";
@@ -49,10 +49,15 @@ export function analyseText(parser: Parser, sql: Uint8Array): Reading {
   }
 }
 
-/** For a text too long for the parser, of which the beginning is looked at. */
-export function unparsed(sql: Uint8Array, passing: boolean): Reading {
-  const shape = shapeOf(sql);
-  return { analysis: { statements: [unparsableStatement(shape)] }, literals: [], passing };
+/** With other literals it may be parsed: `FETCH 99999999999` is refused, `FETCH 9` is not. */
+function unparsed(sql: Uint8Array, passing: boolean): Reading {
+  const statement = unparsableStatement(shapeOf(sql), true);
+  return { analysis: { statements: [statement] }, literals: "all", passing };
+}
+
+/** For a text too long for the parser. @param beginning as much of it as is looked at */
+export function tooLong(beginning: Uint8Array): Analysis {
+  return { statements: [unparsableStatement(shapeOf(beginning), false)] };
 }
 
 function both(
@@ -93,7 +98,9 @@ function describe(parser: Parser, whole: Uint8Array, piece: RawStmt): Described 
     order,
     ...(body === undefined ? {} : { body }),
   };
-  const byValue = body !== undefined || effects.some(holdsText) || hasExplainOption(node);
+  // The tree of COPY … FROM '' is that of COPY … FROM STDIN.
+  const byValue =
+    body !== undefined || effects.some(holdsText) || hasExplainOption(node) || "CopyStmt" in node;
   return { statement, literals: byValue ? "all" : [...facts.literals, ...literals] };
 }
 
@@ -115,11 +122,13 @@ function describeBody(parser: Parser, sql: Uint8Array): Statement | undefined {
 }
 
 /**
- * The parser's fingerprint knows no difference between 1000 and 1_000. Servers before 16 do, and
- * what diverges because of it must not be counted with what does not.
+ * The parser's fingerprint overlooks literals in expressions, but not those of NOTIFY, COPY and the
+ * like, so it gets the text without any. It knows no difference between 1000 and 1_000. Servers
+ * before 16 do, and what diverges because of it must not be counted with what does not.
  */
 function fingerprint(parser: Parser, sql: Uint8Array, shape: Shape): string {
-  const parsed = parser.fingerprint(sql) ?? shapeFingerprint(shape);
+  const neutral = shape.exact ? sql : neutralText(shape);
+  const parsed = parser.fingerprint(neutral) ?? shapeFingerprint(shape);
   return shape.notations === 0 ? parsed : fingerprintOf(`${parsed}:${shape.notations}`);
 }
 

@@ -1,4 +1,4 @@
-import { analyseText, type Reading, unparsed } from "./analyse-text.ts";
+import { analyseText, type Reading, tooLong } from "./analyse-text.ts";
 import type { Analysis } from "./analysis.ts";
 import { openParser } from "./parser.ts";
 import { hashOf, MAX_SPANS, newShape, scanShape, type Shape } from "./shape.ts";
@@ -75,8 +75,7 @@ export async function openAnalyser(options: AnalyserOptions = {}): Promise<Analy
 
   return {
     analyse(sql, start, end) {
-      if (end - start > maxTextBytes)
-        return unparsed(sql.slice(start, start + BEGINNING_BYTES), true).analysis;
+      if (end - start > maxTextBytes) return tooLong(sql.subarray(start, start + BEGINNING_BYTES));
       scanShape(shape, sql, start, end);
       if (!shape.exact) {
         const known = shapes.get(shape.bytes, shape.length, shape.hash);

@@ -112,7 +112,7 @@ const OF_THE_SERVER: ReadonlySet<string> = new Set(
   pg_postmaster_start_time pg_conf_load_time pg_current_snapshot txid_current_snapshot
   pg_snapshot_xmin pg_snapshot_xmax pg_snapshot_xip pg_visible_in_snapshot
   pg_relation_filenode pg_relation_filepath pg_filenode_relation pg_current_logfile
-  pg_walfile_name pg_walfile_name_offset pg_wal_lsn_diff pg_stat_file current_database_oid
+  pg_walfile_name pg_walfile_name_offset pg_wal_lsn_diff pg_stat_file
   pg_tablespace_location pg_trigger_depth pg_options_to_table nextval currval lastval
 `),
 );

@@ -130,6 +130,7 @@ function noteExpression(name: string, content: Content, facts: Facts): void {
       noteColumn(content, facts);
       break;
     case "TypeName":
+    case "typeName":
       if (nameParts(content["names"] as Node[] | undefined).at(-1) === "oid")
         facts.noise.add("server");
       break;

@@ -15,6 +15,13 @@ const NOTATION: Readonly<Record<number, string>> = {
   [LITERAL.grouped]: "0_0",
 };
 
+/** `$65536` and a few more. */
+const MAX_LITERAL_BYTES = 6;
+
+const QUOTE = 0x27;
+/** Some places, such as the precision of a type, take no zero. */
+const ONE = 0x31;
+
 /** Stands where the rest of a text was left out. */
 const ELLIPSIS = "…";
 
@@ -43,13 +50,33 @@ export function normalisedText(shape: Shape, maxBytes: number = MAX_NORMALISED_B
   return text + ELLIPSIS;
 }
 
+/**
+ * The text of a shape with a literal of the same kind in the place of each, so that the parser
+ * accepts it wherever it accepts the text, and texts of one shape become one.
+ */
+export function neutralText(shape: Shape): Uint8Array {
+  const { bytes, length } = shape;
+  const text = new Uint8Array(2 * length);
+  let end = 0;
+  for (let at = 0; at < length; at++) {
+    const byte = bytes[at] as number;
+    if (byte === LITERAL.string || byte === LITERAL.moment) {
+      text[end++] = QUOTE;
+      text[end++] = QUOTE;
+    } else {
+      text[end++] = byte > LITERAL.grouped ? byte : ONE;
+    }
+  }
+  return text.subarray(0, end);
+}
+
 /** The end of the last whole character before `maxBytes`, room left for numbers and the ellipsis. */
 function characterEnd(bytes: Uint8Array, length: number, maxBytes: number): number {
-  if (length <= maxBytes / 4) return length;
+  if (length <= maxBytes / MAX_LITERAL_BYTES - 8) return length;
   let budget = maxBytes - 8;
   let at = 0;
   while (at < length && budget > 0) {
-    budget -= (bytes[at] as number) <= LITERAL.grouped ? 5 : 1;
+    budget -= (bytes[at] as number) <= LITERAL.grouped ? MAX_LITERAL_BYTES : 1;
     at++;
   }
   while (at > 0 && at < length && ((bytes[at] as number) & 0xc0) === 0x80) at--;

@@ -33,7 +33,9 @@ export function rowOrder(statement: Node): OrderReading {
   for (const item of select.sortClause) {
     const node = nodeAs(item, "SortBy")?.node;
     const position = integerConstant(node);
-    if (position !== undefined) literals.push(nodeAs(node, "A_Const")?.location ?? 0);
+    // Also when it is no position: `ORDER BY 1.5` is of the same shape as `ORDER BY 1`.
+    const constant = nodeAs(node, "A_Const");
+    if (constant !== undefined) literals.push(constant.location ?? 0);
     const column = position === undefined ? columnOf(node, outputs) : position - 1;
     if (column !== undefined && column >= 0) columns.push(column);
     else complete = false;

@@ -123,6 +123,7 @@ const QUOTE = 0x27;
 const DOUBLE_QUOTE = 0x22;
 const DOLLAR = 0x24;
 const MINUS = 0x2d;
+const DOT = 0x2e;
 const STAR = 0x2a;
 const SLASH = 0x2f;
 const NEWLINE = 0x0a;
@@ -223,10 +224,13 @@ function scanSpecial(shape: Shape, at: number, byte: number): number {
   closeGap(shape, BLANK);
   if (byte === DOUBLE_QUOTE) return scanIdentifier(shape, at);
   if (byte === DOLLAR) return scanDollar(shape, at);
-  const number = skipNumber(sql, at, end);
+  const number = byte === DOT && sql[at + 1] === DOT ? -1 : skipNumber(sql, at, end);
   if (number < 0) {
     shape.bytes[shape.length++] = byte;
-    return at + 1;
+    if (at + 1 === end || sql[at + 1] !== DOT) return at + 1;
+    // `..` is one token: the second dot begins no number.
+    shape.bytes[shape.length++] = DOT;
+    return at + 2;
   }
   const mark = number % NUMBER_MARKS;
   const close = (number - mark) / NUMBER_MARKS;
@@ -315,7 +319,8 @@ function scanDollar(shape: Shape, from: number): number {
     shape.bytes[shape.length++] = digit + 0x30;
     at++;
   }
-  if (parameter > shape.parameters) shape.parameters = parameter;
+  // The protocol counts parameters in 16 bits.
+  if (parameter > shape.parameters) shape.parameters = Math.min(parameter, 65_535);
   return at;
 }
 

@@ -32,8 +32,9 @@ const NOT_CALLED: ReadonlySet<string> = new Set(
 /**
  * What can be said of a text that the parser refused, or that is too long for it, from its words
  * alone. A server of another version may accept it: `SELECT 123abc` is fine on PostgreSQL 14.
+ * @param whole the shape is of the whole text, so where it breaks off something else may follow
  */
-export function unparsableStatement(shape: Shape): Statement {
+export function unparsableStatement(shape: Shape, whole: boolean): Statement {
   const words = wordsOf(shape);
   const functions = functionsOf(words);
   const lower = words.map((word) => word.toLowerCase());
@@ -46,7 +47,7 @@ export function unparsableStatement(shape: Shape): Statement {
   if (order.kind === "any" && isLimited(lower)) noise.add("underspecified");
   return {
     kind: "unparsable",
-    looksLike: looksLikeRead(lower) ? "read" : "other",
+    looksLike: looksLikeRead(lower) && !(whole && shape.exact) ? "read" : "other",
     fingerprint: shapeFingerprint(shape),
     normalised: normalisedText(shape),
     tables: tablesAfter(words, lower, new Set(["from", "join", "into", "update", "table", "only"])),
