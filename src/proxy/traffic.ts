@@ -21,6 +21,8 @@ export type TrafficDeps = {
   readonly relays: ReadonlySet<Relay>;
   readonly dial: (session: Session, side: Side) => Promise<DialOutcome>;
   readonly setPrimary: (side: Side) => void;
+  /** Asks the side something. @throws when it does not answer */
+  readonly probe: (side: Side) => Promise<void>;
   /** Writes that dual writing still owes the shadow. */
   readonly owedWrites: () => number;
 };
@@ -64,6 +66,8 @@ async function prepareStandbys(
   signal: AbortSignal,
 ): Promise<{ readonly ready: number; readonly failed: number }> {
   let failed = 0;
+  // Without any session to dial for, nothing else would tell that the side is down.
+  await deps.probe(to);
   await inParallel([...deps.sessions], async (session) => {
     if (signal.aborted || standbys.has(session) || pinOf(session) !== undefined) return;
     const outcome = await deps.dial(session, to);

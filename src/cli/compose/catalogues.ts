@@ -12,6 +12,8 @@ export type Catalogues = {
   typesOf(side: Side): TypeNames;
   /** Whether the side answered when it was last asked. */
   reachable(side: Side): { readonly reachable: boolean; readonly detail: string };
+  /** Reads a side's catalogue now. @throws CodedError when it does not answer */
+  refresh(side: Side): Promise<void>;
   /** The first try of both sides is over. */
   readonly ready: Promise<void>;
   close(): void;
@@ -38,13 +40,11 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
   };
   const timers = new Map<Side, NodeJS.Timeout>();
   let closed = false;
-  const follow = async (side: Side, backoff: Backoff): Promise<void> => {
-    let waitMs = REFRESH_MS;
+  const refresh = async (side: Side): Promise<void> => {
     try {
       const catalogue = await deps.read(side);
       const before = known[side].catalogue;
       known[side] = { catalogue, failure: undefined };
-      backoff.reset();
       if (!sameFunctions(before, catalogue)) deps.changed();
     } catch (error) {
       const failure = messageOf(error);
@@ -52,6 +52,16 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
         deps.log.warn({ side, error: failure }, "a side's catalogue could not be read");
       }
       known[side].failure = failure;
+      throw error;
+    }
+  };
+  const follow = async (side: Side, backoff: Backoff): Promise<void> => {
+    let waitMs = REFRESH_MS;
+    try {
+      await refresh(side);
+      backoff.reset();
+    } catch {
+      // Logged already; the side may come back.
       waitMs = backoff.nextMs();
     }
     if (closed) return;
@@ -75,6 +85,7 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
       const { failure } = known[side];
       return { reachable: failure === undefined, detail: failure ?? "" };
     },
+    refresh,
     ready: Promise.all([begin("old"), begin("new")]).then(() => undefined),
     close: () => {
       closed = true;

@@ -63,6 +63,7 @@ export function openClients(deps: ClientsDeps): Clients {
       return sides.dial(side, { user, parameters, readOnly: false }, credentials);
     },
     setPrimary: deps.setPrimary,
+    probe: (side) => upstreams.catalogues.refresh(side),
     owedWrites: () => mirror.order.size,
   });
   return {
