@@ -81,7 +81,8 @@ export class DualWriting {
 
   #ended(unit: ApplyUnit, outcome: TransactionEnd): boolean {
     const undone = outcome === "rolled_back" && !unit.partlyCommitted && !commitsInside(unit);
-    if (undone && unit.writes) this.#leaveOut(unit, "not_committed");
+    const cancelled = unit.pairs.some((pair) => pair.cancelled);
+    if (undone && (unit.writes || cancelled)) this.#leaveOut(unit, "not_committed");
     else if (outcome === "uncertain" || (outcome === "rolled_back" && commitsInside(unit)))
       this.#lose(unit, "desync");
     else if (unit.broken !== undefined) this.#lose(unit, unit.broken);
@@ -116,6 +117,8 @@ export class DualWriting {
   #begin(unit: ApplyUnit): void {
     unit.pairs.forEach((pair, index) => {
       pair.begins = index === 0;
+      // It came too late: what has been committed is not to be cancelled on the shadow.
+      pair.cancelled = false;
       this.#units.set(pair, unit);
     });
     unit.open = unit.pairs.length;

@@ -79,7 +79,7 @@ export class SessionMirror {
       this.#mirror.policy(),
       before,
       this.#ruled(statements, facts),
-      before.kind === "none" ? this.#shadow.refusal : undefined,
+      before.kind === "none" ? this.#refusal : undefined,
       before.kind !== "none" || this.#mirror.draw(),
     );
     this.#transaction = decision.transaction;
@@ -162,6 +162,13 @@ export class SessionMirror {
   #begin(): void {
     if (this.#transaction.kind !== "none") this.#transaction = NONE;
     this.#number++;
+  }
+
+  /** Why the shadow can take no new transaction, if it cannot. */
+  get #refusal(): SkipReason | undefined {
+    const unclear = this.#session.state().unclear.size > 0;
+    if (unclear && !this.#shadow.isInStep(this.#version)) return "session";
+    return this.#shadow.refusal;
   }
 
   #ruled(statements: readonly Statement[], facts: AskedFacts): AskedFacts {

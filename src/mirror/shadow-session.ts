@@ -71,6 +71,12 @@ export class ShadowSession {
     return this.#deps.health.mayDial && this.#deps.clock.monotonicMs() >= this.#refusedUntilMs;
   }
 
+  /** Whether it will have the client's settings of this version once what is queued has run. */
+  isInStep(version: number): boolean {
+    const coming = this.#queue.findLast((pair) => pair.begins);
+    return (coming?.version ?? this.#version) === version;
+  }
+
   get queued(): { readonly exchanges: number; readonly bytes: number } {
     return { exchanges: this.#queue.length, bytes: this.#heldBytes };
   }
@@ -201,11 +207,24 @@ export class ShadowSession {
     if (pair === undefined && this.#rollBack) return this.#runRollback(link);
     if (pair === undefined || !pair.ready) return;
     if (pair.begins && pair.before === undefined) return;
+    if (!this.#canPrepare(link, pair)) {
+      return this.abandon((other) => other.transaction === pair.transaction);
+    }
     this.#rollBack = false;
     this.#queue.shift();
     this.#running = pair;
     link.run(this.#task(link, pair));
     if (pair.cancelled) this.#cancelRunning();
+  }
+
+  /** Neither settings that nobody knows, nor statements in a transaction that has failed. */
+  #canPrepare(link: ShadowLink, pair: Pair): boolean {
+    if (pair.begins) return pair.before?.unclear.size === 0 || pair.version === this.#version;
+    return link.status !== "E" || pair.bound.every((statement) => this.#has(statement));
+  }
+
+  #has(statement: PreparedStatement): boolean {
+    return this.#prepared.get(statement.name) === statement;
   }
 
   #task(link: ShadowLink, pair: Pair): ShadowTask {
@@ -221,14 +240,12 @@ export class ShadowSession {
       answers += step.answers;
       this.#version = pair.version;
     }
-    // In a failed transaction nothing can be prepared, and nothing is bound either.
-    const fails = link.status === "E" && !pair.begins;
     for (const statement of pair.bound) {
-      if (this.#prepared.get(statement.name) === statement) continue;
+      if (this.#has(statement)) continue;
       const step = preparedInStep(statement);
       preparation.push(...step.frames);
       answers += step.answers;
-      if (!fails) this.#prepared.set(statement.name, statement);
+      this.#prepared.set(statement.name, statement);
     }
     return {
       preparation,
@@ -317,6 +334,7 @@ export class ShadowSession {
 
   #lost(): void {
     this.#link = undefined;
+    this.#version = undefined;
     this.#deps.health.disconnected();
     this.#skipToBoundary();
   }

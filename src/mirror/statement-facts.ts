@@ -68,8 +68,9 @@ const WRITING: ReadonlySet<SkipReason> = new Set([
   "unparsable",
 ]);
 
-/** Utility commands that leave every row as it is. */
-const UPKEEP = /^(?:vacuum|lock|checkpoint|cluster|reindex|load|analyze)\b/i;
+/** Commands that leave every row as it is: utilities, and what ends a transaction or sets it aside. */
+const UPKEEP =
+  /^(?:vacuum|lock|checkpoint|cluster|reindex|load|analyze|prepare transaction|rollback prepared)\b/i;
 
 export class FactsTable {
   readonly #deps: FactsDeps;
@@ -104,7 +105,7 @@ export class FactsTable {
         obstacle !== undefined &&
         WRITING.has(obstacle) &&
         !draws &&
-        !(obstacle === "utility" && UPKEEP.test(statement.normalised)),
+        !UPKEEP.test(statement.normalised),
       applicable: obstacle === undefined || !NEVER_APPLIED.has(obstacle),
       coverage: recorder.coverage(statement),
       executes: execute?.type === "execute" ? execute.name : undefined,

@@ -7,6 +7,8 @@ import type { SessionEffect } from "../sql/statement.ts";
 export type SessionState = {
   /** Per setting, the SET statement that made it so. */
   readonly settings: ReadonlyMap<string, string>;
+  /** Settings whose value only the server knows; `?` for one whose name is not known either. */
+  readonly unclear: ReadonlySet<string>;
   readonly channels: ReadonlySet<string>;
   readonly heldCursors: ReadonlySet<string>;
   /** Relations made TEMPORARY, as written. */
@@ -15,6 +17,7 @@ export type SessionState = {
 
 const NEW_STATE: SessionState = {
   settings: new Map(),
+  unclear: new Set(),
   channels: new Set(),
   heldCursors: new Set(),
   temporary: new Set(),
@@ -81,6 +84,7 @@ export function pinnedBy(state: TransactionalState): PinReason | undefined {
   if (state.advisoryLocks) return "advisory_lock";
   if (state.current.heldCursors.size > 0) return "held_cursor";
   if (state.current.channels.size > 0) return "listen";
+  if (state.current.unclear.size > 0) return "unclear_state";
   return undefined;
 }
 
@@ -133,13 +137,14 @@ function changed(
 ): SessionState {
   switch (effect.type) {
     case "set":
-      return effect.local
-        ? state
-        : { ...state, settings: withSetting(state.settings, effect.name, effect.sql) };
+      return effect.local ? state : withSetting(state, effect.name, effect.sql);
+    case "set_unknown":
+      if (effect.local) return state;
+      return { ...state, unclear: new Set([...state.unclear, effect.name ?? "?"]) };
     case "reset":
-      return { ...state, settings: withSetting(state.settings, effect.name, undefined) };
+      return withSetting(state, effect.name, undefined);
     case "reset_all":
-      return { ...state, settings: new Map(keptByResetAll(state.settings)) };
+      return { ...state, settings: new Map(keptByResetAll(state.settings)), unclear: new Set() };
     case "listen":
       return { ...state, channels: new Set([...state.channels, effect.channel]) };
     case "unlisten":
@@ -163,16 +168,13 @@ function named(written: readonly string[]): readonly string[] {
 }
 
 /** Later settings win, and `role` is undone by SET SESSION AUTHORIZATION, so order is kept. */
-function withSetting(
-  settings: ReadonlyMap<string, string>,
-  name: string,
-  sql: string | undefined,
-): ReadonlyMap<string, string> {
-  const next = new Map(settings);
-  next.delete(name);
-  if (name === "session_authorization") next.delete("role");
-  if (sql !== undefined) next.set(name, sql);
-  return next;
+function withSetting(state: SessionState, name: string, sql: string | undefined): SessionState {
+  const settings = new Map(state.settings);
+  settings.delete(name);
+  if (name === "session_authorization") settings.delete("role");
+  if (sql !== undefined) settings.set(name, sql);
+  const unclear = state.unclear.has(name) ? without(state.unclear, name) : state.unclear;
+  return { ...state, settings, unclear };
 }
 
 /** RESET ALL spares who the session acts as. */

@@ -17,7 +17,7 @@ import type { TwoSides } from "./two-sides.ts";
 
 const NAME = "shop";
 const ROOT = `/api/v1/migrations/${NAME}`;
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 20_000;
 const LOOK_MS = 10;
 
 /** Twinwire in front of two sides, with one migration. */
