@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { freePort } from "../src/cli/demo/embedded-postgres.ts";
 import type { EmbeddedPostgres } from "../src/cli/demo/embedded-postgres.ts";
 import { serverAccount } from "../src/cli/demo/postgres-binaries.ts";
@@ -26,6 +27,7 @@ export type ContenderName =
   | "direct"
   | "HAProxy, TCP"
   | "PgBouncer, session"
+  | "bare Node relay"
   | "Twinwire, no shadow"
   | "Twinwire, all compared";
 
@@ -38,6 +40,7 @@ export type Servers = { readonly old: EmbeddedPostgres; readonly new: EmbeddedPo
 export async function startContenders(
   servers: Servers,
   folder: string,
+  withRelay: boolean,
 ): Promise<{ readonly contenders: readonly Contender[]; readonly missing: string[] }> {
   const contenders: Contender[] = [direct(servers)];
   const missing: string[] = [];
@@ -48,6 +51,7 @@ export async function startContenders(
     const pgbouncer = programPath("pgbouncer");
     if (pgbouncer === undefined) missing.push("pgbouncer");
     else contenders.push(await startPgbouncer(pgbouncer, servers, folder));
+    if (withRelay) contenders.push(await startRelay(servers));
     contenders.push(await startTwinwireContender("Twinwire, no shadow", servers, false));
     contenders.push(await startTwinwireContender("Twinwire, all compared", servers, true));
     return { contenders, missing };
@@ -136,6 +140,17 @@ log_stats = 0
   });
 }
 
+async function startRelay({ old }: Servers): Promise<Contender> {
+  const port = await freePort();
+  const relay = fileURLToPath(new URL("./relay.js", import.meta.url));
+  return startProgram(
+    "bare Node relay",
+    process.execPath,
+    [relay, String(port), String(old.port)],
+    { port },
+  );
+}
+
 async function startProgram(
   name: ContenderName,
   program: string,
@@ -207,7 +222,14 @@ async function startTwinwireContender(
         old: side(servers.old),
         new: side(servers.new),
         auth: { trust: true },
-        shadow: { enabled: shadow, sample: 1 },
+        // Room enough that a shadow sharing two cores with everything else need not be spared anything:
+        // what is dropped would look cheap.
+        shadow: {
+          enabled: shadow,
+          sample: 1,
+          timeout: "60s",
+          queue: { exchanges: 65_536, bytes: "64MiB", total_bytes: "512MiB" },
+        },
         replication: { managed: false },
       },
     ],

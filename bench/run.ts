@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick]`: what Twinwire costs beside no proxy, HAProxy and PgBouncer, all from one run on one
+ * `npm run bench [-- --quick] [--relay]`: what Twinwire costs beside no proxy, HAProxy and PgBouncer, all from one run on one
  * machine. The contenders take turns within every round, so that whatever else the machine does hits them alike.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -22,10 +22,12 @@ type Plan = {
   readonly seconds: number;
   readonly largeRounds: number;
   readonly largeMegabytes: number;
+  /** Also the least a proxy in Node can be, as a floor. */
+  readonly relay: boolean;
 };
 
-const FULL: Plan = { rounds: 3, seconds: 4, largeRounds: 2, largeMegabytes: 1000 };
-const QUICK: Plan = { rounds: 1, seconds: 2, largeRounds: 1, largeMegabytes: 200 };
+const FULL: Plan = { rounds: 3, seconds: 3, largeRounds: 2, largeMegabytes: 1000, relay: false };
+const QUICK: Plan = { rounds: 1, seconds: 2, largeRounds: 1, largeMegabytes: 200, relay: false };
 const SCALE = 5;
 
 const SETTINGS: readonly Setting[] = (["simple", "extended", "prepared"] as const).flatMap(
@@ -50,7 +52,7 @@ async function main(plan: Plan, signal: AbortSignal): Promise<void> {
         [servers.old, servers.new].map((server) => fill(pgbench, server.port, SCALE)),
       );
     }
-    const { contenders, missing } = await startContenders(servers, folder);
+    const { contenders, missing } = await startContenders(servers, folder, plan.relay);
     if (pgbench === undefined) missing.push("pgbench");
     try {
       await compete(plan, contenders, missing, pgbench, signal);
@@ -193,11 +195,16 @@ function progress(line: string): void {
   process.stderr.write(`${line} …\n`);
 }
 
-const { values } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    relay: { type: "boolean", default: false },
+  },
+});
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
 try {
-  await main(values.quick ? QUICK : FULL, stop.signal);
+  await main({ ...(values.quick ? QUICK : FULL), relay: values.relay }, stop.signal);
 } catch (error) {
   if (!stop.signal.aborted) throw error;
   process.exitCode = 130;
