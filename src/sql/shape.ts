@@ -55,10 +55,10 @@ type Scan = {
   start: number;
   end: number;
   gap: number;
-  /** A block comment stands in the gap: it keeps two strings from being one. */
-  comment: boolean;
   /** Where in the text the last word began. */
   wordAt: number;
+  /** A block comment came after the last string: it keeps the next from being one with it. */
+  comment: boolean;
   /** Where in the shape the last string's mark ended, and whether it had backslash escapes. */
   stringAt: number;
   escapes: boolean;
@@ -85,8 +85,8 @@ export function newShape(): Shape {
       start: 0,
       end: 0,
       gap: GAP_NONE,
-      comment: false,
       wordAt: -1,
+      comment: false,
       stringAt: -1,
       escapes: false,
     },
@@ -144,40 +144,45 @@ export function scanShape(shape: Shape, sql: Uint8Array, start: number, end: num
   reset(shape, sql, start, end);
   const { scan, bytes } = shape;
   let length = 0;
+  let gap = GAP_NONE;
+  let wordAt = -1;
   let at = start;
   while (at < end) {
     const byte = sql[at] as number;
     const kind = KIND[byte] as number;
     if (kind === SPACE) {
       at++;
-      if (byte === NEWLINE || byte === RETURN) scan.gap = GAP_LINE;
-      else if (scan.gap === GAP_NONE) scan.gap = GAP_SPACE;
+      if (byte === NEWLINE || byte === RETURN) gap = GAP_LINE;
+      else if (gap === GAP_NONE) gap = GAP_SPACE;
       continue;
     }
-    if (kind >= SPECIAL) {
+    // The dot of `o.id` is by far the most frequent one.
+    if (kind >= SPECIAL && !(byte === DOT && KIND[sql[at + 1] as number] === WORD)) {
       shape.length = length;
+      scan.gap = gap;
+      scan.wordAt = wordAt;
       at = kind === SPECIAL ? scanSpecial(shape, at, byte) : -1;
       length = shape.length;
+      gap = scan.gap;
       if (at < 0) {
         shape.exact = true;
         break;
       }
       continue;
     }
-    if (scan.gap !== GAP_NONE) {
-      scan.gap = GAP_NONE;
-      scan.comment = false;
+    if (gap !== GAP_NONE) {
+      gap = GAP_NONE;
       if (length > 0) bytes[length++] = BLANK;
     }
     bytes[length++] = byte;
-    if (kind === WORD) scan.wordAt = at;
     at++;
-    if (kind === WORD) {
-      let next = 0;
-      while (at < end && IN_WORD[(next = sql[at] as number)] === 1) {
-        bytes[length++] = next;
-        at++;
-      }
+    if (kind !== WORD) continue;
+    wordAt = at - 1;
+    while (at < end) {
+      const next = sql[at] as number;
+      if (IN_WORD[next] !== 1) break;
+      bytes[length++] = next;
+      at++;
     }
   }
   shape.length = length;
@@ -205,7 +210,6 @@ function reset(shape: Shape, sql: Uint8Array, start: number, end: number): void 
   scan.end = end;
   scan.gap = GAP_NONE;
   scan.comment = false;
-  scan.wordAt = -1;
   scan.stringAt = -1;
 }
 
@@ -285,6 +289,7 @@ function scanString(shape: Shape, from: number, quote: number, escapes: boolean)
   addLiteral(shape, from, close, moment ? LITERAL.moment : LITERAL.string);
   scan.stringAt = shape.length;
   scan.escapes = escapes;
+  scan.comment = false;
   return close;
 }
 
