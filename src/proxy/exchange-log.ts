@@ -8,6 +8,9 @@ import { Backend } from "../wire/postgres/message-types.ts";
 
 /** A request on its way to the primary, and what has come back of its answer. */
 export type Exchange = {
+  readonly kind: Request["kind"];
+  readonly bare: boolean;
+  readonly closesCopy: boolean;
   readonly statements: readonly Statement[];
   readonly changes: readonly PreparedChange[];
   readonly obscure: boolean;
@@ -17,6 +20,8 @@ export type Exchange = {
   readonly tags: string[] | undefined;
   confirmed: number;
   failed: boolean;
+  /** The server asked for a COPY's data. */
+  copiesIn: boolean;
 };
 
 /** An exchange whose answer is complete. */
@@ -52,8 +57,17 @@ export class ExchangeLog {
   state: TransactionalState = NEW_SESSION;
   /** Transaction status of the last ReadyForQuery: I, T or E. */
   status = "I";
-  /** A reply came that no request accounts for, or the reverse: exchanges cannot be paired. */
+  /** Something was not understood: what the session has become is not certain. */
   confused = false;
+  /** A reply came that no request accounts for: answers cannot be told apart any more. */
+  unpaired = false;
+  /** What has come since the last ReadyForQuery: something, or nothing. */
+  #answering = false;
+  /** Frames of an answer, called for by Flush, to a batch that is not complete. */
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+  /** So many exchanges were taken for unanswered that may be answered after all. */
+  #doubtful = 0;
 
   constructor(deps: LogDeps) {
     this.#deps = deps;
@@ -83,42 +97,70 @@ export class ExchangeLog {
   send(request: Request, pair: Pair | undefined, nowMs: number): void {
     let tags: string[] | undefined;
     for (const statement of request.statements) if (statement.effects.length > 0) tags = [];
-    const { statements, changes, obscure } = request;
-    const exchange = { statements, changes, obscure, pair, sentAtMs: nowMs, tags };
-    this.#open.push({ ...exchange, confirmed: 0, failed: false });
+    const { kind, bare, closesCopy, statements, changes, obscure } = request;
+    const asked = { kind, bare, closesCopy, statements, changes, obscure };
+    const begun = { confirmed: 0, failed: false, copiesIn: false };
+    const exchange: Exchange = { ...asked, pair, sentAtMs: nowMs, tags, ...begun };
+    if (this.#open.length === 0 && !bare) this.#takeEarly(exchange);
+    this.#open.push(exchange);
   }
 
   /** What is under way ends differently on the two sides, which says nothing. */
   cancelled(): void {
-    // What dual writing repeats has been committed: nothing of it is to be cancelled on the shadow.
-    for (const { pair } of this.#open) if (pair?.kind === "mirror") pair.cancelled = true;
+    for (const { pair } of this.#open) if (pair !== undefined) pair.cancelled = true;
   }
 
-  /** Takes a backend frame. @returns the exchange that it completes. */
+  /**
+   * Takes a backend frame, asynchronous ones excepted; every answer but that to a Sync alone has
+   * at least one before ReadyForQuery.
+   * @returns the exchange that it completes.
+   */
   take(type: number, bytes: Buffer, start: number, end: number): Answered | undefined {
+    if (type === Backend.ReadyForQuery)
+      return this.#ready(String.fromCharCode(bytes[start + 5] ?? 0));
+    this.#answering = true;
+    if (type === Backend.CopyInResponse) this.#deps.copyBegan();
+    // The server skips a Sync within a COPY, and the Query of a batch that failed.
+    while (this.#open[0]?.bare === true) this.#open.shift();
     const exchange = this.#open[0];
+    if (exchange === undefined) this.#keepEarly(type, bytes, start, end);
+    else this.#note(exchange, bytes, start, end);
+    return undefined;
+  }
+
+  #keepEarly(type: number, bytes: Buffer, start: number, end: number): void {
+    const upTo = type === Backend.CommandComplete ? end : start + 1;
+    this.#earlyBytes += upTo - start;
+    if (this.#earlyBytes > MAX_EARLY_BYTES) this.confused = true;
+    else this.#early.push(Buffer.from(bytes.subarray(start, upTo)));
+  }
+
+  #takeEarly(exchange: Exchange): void {
+    if (this.#earlyBytes === 0) return;
+    for (const frame of this.#early) this.#note(exchange, frame, 0, frame.length);
+    this.#early = [];
+    this.#earlyBytes = 0;
+  }
+
+  #note(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
+    const type = bytes[start] as number;
     switch (type) {
-      case Backend.ReadyForQuery:
-        return this.#ready(String.fromCharCode(bytes[start + 5] ?? 0));
       case Backend.ErrorResponse:
-        if (exchange !== undefined) exchange.failed = true;
-        return undefined;
+        exchange.failed = true;
+        return;
       case Backend.CommandComplete:
-        exchange?.tags?.push(bytes.toString("latin1", start + 5, end - 1));
-        return undefined;
+        exchange.tags?.push(bytes.toString("latin1", start + 5, end - 1));
+        return;
       case Backend.EmptyQueryResponse:
       case Backend.PortalSuspended:
-        exchange?.tags?.push("");
-        return undefined;
+        exchange.tags?.push("");
+        return;
       case Backend.ParseComplete:
       case Backend.CloseComplete:
-        if (exchange !== undefined) this.#confirm(exchange, type);
-        return undefined;
+        this.#confirm(exchange, type);
+        return;
       case Backend.CopyInResponse:
-        this.#deps.copyBegan();
-        return undefined;
-      default:
-        return undefined;
+        exchange.copiesIn = true;
     }
   }
 
@@ -132,13 +174,18 @@ export class ExchangeLog {
   }
 
   #ready(status: string): Answered | undefined {
+    const answering = this.#answering;
+    this.#answering = false;
     this.status = status;
     this.#deps.copyEnded();
-    const exchange = this.#open.shift();
-    if (exchange === undefined) {
-      this.confused = true;
+    const exchange = this.#open[0];
+    if (exchange === undefined || (!answering && !exchange.bare)) {
+      if (this.#doubtful > 0) this.#doubtful--;
+      else this.unpaired = this.confused = true;
       return undefined;
     }
+    this.#open.shift();
+    this.#dropSkipped(exchange);
     if (exchange.obscure) this.confused = true;
     for (const change of exchange.changes.slice(exchange.confirmed)) {
       this.#deps.prepared.refuse(change);
@@ -154,6 +201,22 @@ export class ExchangeLog {
     this.state = settle(this.state, rolledBack);
     const outcome = rolledBack && !committed ? "rolled_back" : "committed";
     return { exchange, outcome, committed, state: this.state.current };
+  }
+
+  /**
+   * Within a COPY the server skips Sync, so a client of the extended protocol sends another one
+   * after CopyDone; after an error in a batch it skips all up to Sync. Where an error leaves open
+   * which Sync was answered, the other's answer, with nothing before it, is passed over.
+   * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
+   */
+  #dropSkipped({ kind, copiesIn, closesCopy, obscure, failed }: Exchange): void {
+    const inCopy = kind === "batch" && copiesIn && !closesCopy;
+    if (!inCopy && !(obscure && failed)) return;
+    while (this.#open[0]?.bare === true) {
+      const skipped = this.#open.shift();
+      if (failed) this.#doubtful++;
+      if (skipped?.closesCopy !== false) return;
+    }
   }
 
   #applyEffects({ statements, tags }: Exchange): TransactionEnds {
@@ -197,6 +260,9 @@ export class ExchangeLog {
     }
   }
 }
+
+/** Early answers beyond are not worth their memory. */
+const MAX_EARLY_BYTES = 1 << 20;
 
 /** COMMIT of a failed transaction is answered ROLLBACK, and is one. */
 function actualEffect(effect: SessionEffect, tag: string): SessionEffect {

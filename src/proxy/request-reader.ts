@@ -21,9 +21,6 @@ import {
 } from "../wire/postgres/frame-reader.ts";
 import { Frontend, FRONTEND_TYPES } from "../wire/postgres/message-types.ts";
 
-/** The part of a COPY that is under way, seen from the client's messages. */
-type CopyPhase = "none" | "open" | "closing";
-
 type ReaderDeps = {
   readonly analyse: (sql: Uint8Array, start: number, end: number) => Analysis;
   readonly prepared: PreparedStatements;
@@ -44,6 +41,8 @@ const LIMITS = {
 const NO_CHANGES: readonly PreparedChange[] = [];
 const NO_BOUND: readonly PreparedStatement[] = [];
 const NO_STATEMENTS: readonly Statement[] = [];
+/** A COPY's data is of no use to a shadow; so much is kept until it is known to be that. */
+const KEPT_OF_COPY_BYTES = WHOLE_FRAME_BYTES;
 
 /** Reads a client's bytes into requests. Understands as much as routing needs and not more. */
 export class RequestReader {
@@ -57,10 +56,17 @@ export class RequestReader {
   #kept: Buffer[] = [];
   #bytes = 0;
   #tooMany = false;
-  #copy: CopyPhase = "none";
-  #copyOnly = true;
+  /** The server waits for the data of a COPY. */
+  #copying = false;
+  /** Nothing but Flush and parts of a COPY so far. */
+  #bare = true;
+  #closesCopy = false;
+  /** Another's until there are more of them: most requests have the statements of one analysis. */
   #statements: readonly Statement[] = NO_STATEMENTS;
+  #gathered: Statement[] | undefined;
   #changes: PreparedChange[] | undefined;
+  /** What `changes` prepares. */
+  readonly #parsed = new Set<PreparedStatement>();
   #bound: PreparedStatement[] | undefined;
   #obscure = false;
   #fault: string | undefined;
@@ -103,24 +109,36 @@ export class RequestReader {
     this.#frames.halt();
   }
 
-  /** The server answered the oldest request with CopyInResponse: from now on it ignores Sync. */
+  /** Answers may come to a batch whose Sync has not. */
+  get batchOpen(): boolean {
+    return !this.#bare;
+  }
+
+  /** The server answered with CopyInResponse. */
   copyBegan(): void {
-    if (this.#copy === "none") this.#copy = "open";
+    this.#copying = true;
   }
 
   /** The server is ready for the next query: no COPY is open any more. */
   copyEnded(): void {
-    this.#copy = "none";
+    this.#copying = false;
   }
 
   get copying(): boolean {
-    return this.#copy !== "none";
+    return this.#copying;
+  }
+
+  /** Everything sent is answered and no transaction open: portals are gone. */
+  forgetPortals(): void {
+    if (this.#bare) this.#portals.clear();
   }
 
   #keep(upTo: number): void {
     const size = upTo - this.#begin;
     this.#bytes += size;
-    const limit = this.#deps.keepBytes();
+    const keepBytes = this.#deps.keepBytes();
+    const ofCopy = this.#copying && this.#bare;
+    const limit = ofCopy ? Math.min(keepBytes, KEPT_OF_COPY_BYTES) : keepBytes;
     if (this.#tooMany || this.#bytes > limit) {
       this.#tooMany = true;
       this.#kept = [];
@@ -145,14 +163,13 @@ export class RequestReader {
       case Frontend.Close:
         return this.#close(bytes, start, end);
       case Frontend.Sync:
-        return this.#sync();
+        return this.#seal("batch");
       case Frontend.FunctionCall:
-        this.#copyOnly = false;
+        this.#asks();
         return this.#seal("function_call");
       case Frontend.CopyDone:
       case Frontend.CopyFail:
-        if (this.#copy === "open") this.#copy = "closing";
-        return;
+        return this.#copyDone();
       case Frontend.Terminate:
         return this.#deps.terminated();
       default:
@@ -161,7 +178,8 @@ export class RequestReader {
   }
 
   #largeFrame(type: number): void {
-    this.#copyOnly = false;
+    if (type === Frontend.CopyFail) return this.#copyDone();
+    this.#asks();
     if (type === Frontend.Query || type === Frontend.FunctionCall) {
       this.#obscure = true;
       this.#seal(type === Frontend.Query ? "query" : "function_call");
@@ -171,13 +189,11 @@ export class RequestReader {
   }
 
   #query(bytes: Buffer, start: number, end: number): void {
-    this.#copyOnly = false;
+    this.#asks();
     const text = queryText(bytes, start, end);
     if (text === undefined) this.#obscure = true;
     else {
-      const { statements } = this.#deps.analyse(bytes, text.start, text.end);
-      this.#statements =
-        this.#statements.length === 0 ? statements : [...this.#statements, ...statements];
+      this.#runs(this.#deps.analyse(bytes, text.start, text.end).statements);
     }
     // A Query inside an unfinished batch is answered or skipped depending on earlier errors.
     if (this.#changes !== undefined || this.#bound !== undefined) this.#obscure = true;
@@ -185,7 +201,7 @@ export class RequestReader {
   }
 
   #parse(bytes: Buffer, start: number, end: number): void {
-    this.#copyOnly = false;
+    this.#asks();
     const parts = parseParts(bytes, start, end);
     if (parts === undefined) {
       this.#obscure = true;
@@ -194,6 +210,7 @@ export class RequestReader {
     const change = { type: "parse", statement: this.#prepare(parts, bytes, start, end) } as const;
     this.#deps.prepared.send(change);
     (this.#changes ??= []).push(change);
+    this.#parsed.add(change.statement);
   }
 
   /** The same Parse again, as drivers send for the unnamed statement, costs one comparison. */
@@ -218,7 +235,7 @@ export class RequestReader {
   }
 
   #bind(bytes: Buffer, start: number, end: number): void {
-    this.#copyOnly = false;
+    this.#asks();
     const parts = bindParts(bytes, start, end);
     if (parts === undefined) {
       this.#obscure = true;
@@ -226,20 +243,13 @@ export class RequestReader {
     }
     const statement = this.#deps.prepared.sent(parts.statement);
     this.#portals.set(parts.portal, statement);
-    if (statement !== undefined && !this.#parsedHere(statement)) {
+    if (statement !== undefined && !this.#parsed.has(statement)) {
       (this.#bound ??= []).push(statement);
     }
   }
 
-  #parsedHere(statement: PreparedStatement): boolean {
-    return (
-      this.#changes !== undefined &&
-      this.#changes.some((change) => change.type === "parse" && change.statement === statement)
-    );
-  }
-
   #execute(bytes: Buffer, start: number, end: number): void {
-    this.#copyOnly = false;
+    this.#asks();
     const parts = executeParts(bytes, start, end);
     if (parts === undefined) {
       this.#obscure = true;
@@ -247,12 +257,23 @@ export class RequestReader {
     }
     const statements = this.#portals.get(parts.portal)?.statements;
     if (statements === undefined) this.#obscure = true;
-    else if (this.#statements.length === 0) this.#statements = statements;
-    else this.#statements = [...this.#statements, ...statements];
+    else this.#runs(statements);
+  }
+
+  #runs(statements: readonly Statement[]): void {
+    if (this.#statements.length === 0) {
+      this.#statements = statements;
+      return;
+    }
+    if (this.#gathered === undefined) {
+      this.#gathered = [...this.#statements];
+      this.#statements = this.#gathered;
+    }
+    for (const statement of statements) this.#gathered.push(statement);
   }
 
   #close(bytes: Buffer, start: number, end: number): void {
-    this.#copyOnly = false;
+    this.#asks();
     const parts = closeParts(bytes, start, end);
     if (parts === undefined) this.#obscure = true;
     else if (parts.what === "portal") this.#portals.delete(parts.name);
@@ -263,20 +284,21 @@ export class RequestReader {
     }
   }
 
-  /**
-   * During COPY the server ignores Sync, so a client that uses the extended protocol sends another
-   * one after CopyDone; both together end one exchange.
-   * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
-   */
-  #sync(): void {
-    if (this.#copy === "open") return;
-    if (this.#copy === "closing" || (this.#copyOnly && this.#bytes > 0)) {
-      this.#copy = "none";
-      this.#keep(this.#frames.position);
-      this.#reset();
-      return;
-    }
-    this.#seal("batch");
+  /** What of a COPY came before belongs to no request. */
+  #copyDone(): void {
+    this.#closesCopy = true;
+    if (!this.#bare) return;
+    this.#begin = this.#frames.position;
+    this.#kept = [];
+    this.#bytes = 0;
+    this.#tooMany = false;
+  }
+
+  /** The request is more than parts of a COPY. */
+  #asks(): void {
+    if (!this.#bare) return;
+    this.#bare = false;
+    this.#closesCopy = false;
   }
 
   #seal(kind: Request["kind"]): void {
@@ -288,6 +310,8 @@ export class RequestReader {
       bytes: this.#bytes,
       changes: this.#changes ?? NO_CHANGES,
       bound: this.#bound ?? NO_BOUND,
+      bare: this.#bare,
+      closesCopy: this.#closesCopy,
       obscure: this.#obscure,
     };
     this.#reset();
@@ -303,8 +327,11 @@ export class RequestReader {
     this.#kept = [];
     this.#bytes = 0;
     this.#tooMany = false;
-    this.#copyOnly = true;
+    this.#bare = true;
+    this.#closesCopy = false;
     this.#statements = NO_STATEMENTS;
+    this.#gathered = undefined;
+    if (this.#changes !== undefined) this.#parsed.clear();
     this.#changes = undefined;
     this.#bound = undefined;
     this.#obscure = false;

@@ -1,3 +1,4 @@
+import type { Pair } from "../mirror/pair.ts";
 import type { SessionMirror } from "../mirror/session-mirror.ts";
 import { PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
@@ -6,27 +7,13 @@ import { openLink } from "../upstream/byte-link.ts";
 import type { Dialled } from "../upstream/dial.ts";
 import type { ErrorFields } from "../wire/postgres/error-response.ts";
 import { errorResponse } from "../wire/postgres/error-response.ts";
-import {
-  describeFault,
-  FrameReader,
-  LARGEST_MESSAGE_BYTES,
-  typeFlags,
-} from "../wire/postgres/frame-reader.ts";
 import { TERMINATE_MESSAGE } from "../wire/postgres/frontend-messages.ts";
-import { Backend, BACKEND_TYPES } from "../wire/postgres/message-types.ts";
 import type { Answered } from "./exchange-log.ts";
 import { ExchangeLog } from "./exchange-log.ts";
+import { ReplyReader } from "./reply-reader.ts";
 import { RequestReader } from "./request-reader.ts";
-import { readParameterStatus } from "./server-parameters.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import type { SessionOrigin } from "./session-origin.ts";
-
-const BACKEND_LIMITS = {
-  wholeBytes: 16_384,
-  interesting: typeFlags("ZECIs13GS"),
-  known: typeFlags(BACKEND_TYPES),
-  maxBodyBytes: LARGEST_MESSAGE_BYTES,
-};
 
 /**
  * One client's life between login and goodbye: its bytes go to the primary, the primary's come
@@ -42,12 +29,10 @@ export class Session {
   readonly #requests: RequestReader;
   #primary: ByteLink;
   #server: Dialled;
-  #replies: FrameReader;
+  #replies: ReplyReader;
   /** What the server reports of itself, as the client has been told. */
   readonly parameters: Map<string, string>;
   #answered: Answered[] = [];
-  #chunk: Buffer = NOTHING;
-  #begin = 0;
   /** Client bytes that wait for the gate. */
   #held: Buffer | undefined;
   /** The client has said Terminate; it has closed its half of the connection. */
@@ -202,7 +187,7 @@ export class Session {
   #sealed(request: Request): void {
     const nowMs = this.#deps.clock.monotonicMs();
     const open = this.log.transactionOpen;
-    const pair = this.mirror.admit(request, open);
+    const pair = request.bare ? undefined : this.#mirrored(request, open);
     if (!open) this.#sinceMs = nowMs;
     const [statement] = request.statements;
     if (statement !== undefined) this.#lastStatement = statement.normalised;
@@ -210,30 +195,21 @@ export class Session {
     if (this.#deps.gate.closed) this.#requests.halt();
   }
 
+  /** An answer that cannot be told apart, or was not kept from its beginning, is compared with nothing. */
+  #mirrored(request: Request, open: boolean): Pair | undefined {
+    const early = this.#replies.takeEarly();
+    const clear = early !== undefined && !this.log.unpaired;
+    const pair = this.mirror.admit(clear ? request : { ...request, obscure: true }, open);
+    for (const piece of early ?? []) pair?.capture?.append(piece, 0, piece.length);
+    return pair;
+  }
+
   #fromPrimary(buffer: Buffer, length: number): void {
     if (this.#over) return;
-    this.#chunk = buffer;
-    this.#begin = 0;
-    const taken = this.#replies.push(buffer, 0, length);
-    if (taken < 0) return this.#backendFault(buffer);
-    if (this.#begin < length) this.log.head?.pair?.capture?.append(buffer, this.#begin, length);
+    if (!this.#replies.push(buffer, length)) return this.#backendFault(buffer);
     this.#deps.traffic.bytesToClients += length;
     if (!this.#client.write(buffer.subarray(0, length))) this.#primary.pause();
     if (this.#answered.length > 0) this.#settleAnswered();
-  }
-
-  #backendFrame(type: number, bytes: Buffer, start: number, end: number): void {
-    if (type === Backend.ParameterStatus) {
-      const [name, value] = readParameterStatus(bytes, start, end);
-      this.parameters.set(name, value);
-      return;
-    }
-    const answered = this.log.take(type, bytes, start, end);
-    if (type !== Backend.ReadyForQuery) return;
-    const upTo = this.#replies.position;
-    answered?.exchange.pair?.capture?.append(this.#chunk, this.#begin, upTo);
-    this.#begin = upTo;
-    if (answered !== undefined) this.#answered.push(answered);
   }
 
   #settleAnswered(): void {
@@ -244,8 +220,10 @@ export class Session {
       const { failed, tags, sentAtMs } = exchange;
       const elapsedMs = nowMs - sentAtMs;
       this.#deps.traffic.answered(elapsedMs);
+      if (exchange.bare) continue;
       this.mirror.answered({ ...ended, elapsedMs, failed, changesState: tags !== undefined });
     }
+    if (this.log.idle) this.#requests.forgetPortals();
     if (this.#deps.gate.closed) {
       this.pump();
       if (this.quiet) this.#deps.gate.becameQuiet();
@@ -280,10 +258,13 @@ export class Session {
     });
   }
 
+  /** What was in order is passed on before the error that names what was not. */
   #backendFault(buffer: Buffer): void {
-    const { fault, position } = this.#replies;
+    const { message, position } = this.#replies.fault ?? {
+      message: "protocol violation",
+      position: 0,
+    };
     this.#client.write(Buffer.from(buffer.subarray(0, position)));
-    const message = fault === undefined ? "protocol violation" : describeFault(fault, "backend");
     this.end({ severity: "FATAL", sqlstate: "08P01", message });
   }
 
@@ -293,14 +274,13 @@ export class Session {
     this.#deps.ended();
   }
 
-  #newReplyReader(): FrameReader {
-    return new FrameReader(BACKEND_LIMITS, {
-      frame: (type, bytes, start, end) => this.#backendFrame(type, bytes, start, end),
-      largeFrame: (type) => {
-        if (type === Backend.ErrorResponse && this.log.head !== undefined) {
-          this.log.head.failed = true;
-        }
-      },
+  #newReplyReader(): ReplyReader {
+    return new ReplyReader({
+      log: this.log,
+      batchOpen: () => this.#requests.batchOpen,
+      keepBytes: this.#deps.keepBytes,
+      parameter: (name, value) => this.parameters.set(name, value),
+      answered: (answered) => this.#answered.push(answered),
     });
   }
 
@@ -325,5 +305,3 @@ export class Session {
     return link;
   }
 }
-
-const NOTHING = Buffer.alloc(0);

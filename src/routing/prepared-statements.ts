@@ -43,9 +43,14 @@ export class PreparedStatements {
     else this.#confirmed.set(change.statement.name, change.statement);
   }
 
-  /** The server refused a change: what was sent is again what is confirmed. */
+  /**
+   * The server refused a change: what was sent is again what is confirmed, unless something was
+   * sent under the same name meanwhile.
+   */
   refuse(change: PreparedChange): void {
     const name = change.type === "close" ? change.name : change.statement.name;
+    const wanted = change.type === "close" ? undefined : change.statement;
+    if (this.#sent.get(name) !== wanted) return;
     const confirmed = this.#confirmed.get(name);
     if (confirmed === undefined) this.#sent.delete(name);
     else this.#sent.set(name, confirmed);

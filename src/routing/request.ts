@@ -13,6 +13,10 @@ export type Request = {
   readonly changes: readonly PreparedChange[];
   /** Statements that it binds and that were prepared in earlier exchanges. */
   readonly bound: readonly PreparedStatement[];
+  /** A Sync with nothing to it but parts of a COPY: the server may owe it no answer of its own. */
+  readonly bare: boolean;
+  /** CopyDone or CopyFail is its last word about a COPY. */
+  readonly closesCopy: boolean;
   /** Something in it was not understood, so pairing and moving are not certain. */
   readonly obscure: boolean;
 };

@@ -1,8 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { EmbeddedPostgres } from "../../src/cli/demo/embedded-postgres.ts";
-import type { Conversation, Stage } from "./raw-conversations.ts";
-import { openRaw } from "./raw-session.ts";
-import type { RawSession } from "./raw-session.ts";
+import type { Conversation, Stage } from "./raw-talk.ts";
+import { cancelRaw, openRaw } from "./raw-session.ts";
+import type { Ending, RawSession } from "./raw-session.ts";
 
 /** Where conversations take place: on a server, or on a Twinwire in front of one. */
 export type Venue = {
@@ -11,8 +12,11 @@ export type Venue = {
   readonly server: EmbeddedPostgres;
 };
 
+/** What one session of a conversation heard, and how it ended if the conversation waited for that. */
+export type Heard = { readonly bytes: Buffer; readonly ended: Ending | undefined };
+
 /** What all sessions of a conversation hear, in the order they were opened. */
-export async function heardIn(venue: Venue, conversation: Conversation): Promise<Buffer[]> {
+export async function heardIn(venue: Venue, conversation: Conversation): Promise<Heard[]> {
   const sessions: RawSession[] = [];
   const stage: Stage = {
     open: async (startup) => {
@@ -20,7 +24,9 @@ export async function heardIn(venue: Venue, conversation: Conversation): Promise
       sessions.push(session);
       return session;
     },
+    cancel: (key) => cancelRaw(venue.port, key),
     ask: (sql) => ask(venue.server, sql),
+    until: (sql) => untilTrue(venue.server, sql),
   };
   try {
     await conversation.play(stage);
@@ -29,7 +35,16 @@ export async function heardIn(venue: Venue, conversation: Conversation): Promise
   } finally {
     for (const { socket } of sessions) socket.destroy();
   }
-  return sessions.map((session) => masked(session.frames()));
+  return sessions.map((session) => ({ bytes: masked(session.frames()), ended: session.ended }));
+}
+
+/** Waits until a query says yes (`t`). */
+export async function untilTrue(server: EmbeddedPostgres, sql: string): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  while ((await ask(server, sql))[0]?.[0] !== "t") {
+    if (Date.now() > deadline) throw new Error(`never true: ${sql}`);
+    await delay(10);
+  }
 }
 
 /** Rows of a query that the test itself asks, as text. */
@@ -73,8 +88,16 @@ export function* framesOf(bytes: Buffer): Generator<Frame> {
   }
 }
 
-/** Where two streams part, in words; empty when they are equal. */
-export function difference(expected: Buffer, actual: Buffer): string {
+/** Where what was heard differs, in words; empty when it does not. */
+export function difference(expected: Heard, actual: Heard | undefined): string {
+  if (actual === undefined) return "a session is missing";
+  if (expected.ended !== actual.ended) {
+    return `expected ${expected.ended ?? "no end"}, got ${actual.ended ?? "none"}`;
+  }
+  return parting(expected.bytes, actual.bytes);
+}
+
+function parting(expected: Buffer, actual: Buffer): string {
   if (expected.equals(actual)) return "";
   const theirs = framesOf(actual);
   for (const { type, start, end } of framesOf(expected)) {

@@ -11,8 +11,12 @@ export type RawSession = {
   trickle(bytes: Uint8Array): Promise<void>;
   /** Waits until frames of these types have come in this order, others between them, since the last wait. */
   until(types: string): Promise<void>;
+  /** Waits until what has come after the startup satisfies. */
+  seen(enough: (frames: Buffer) => boolean): Promise<void>;
   /** Waits for the end of the connection. */
-  closed(): Promise<"end" | "reset">;
+  closed(): Promise<Ending>;
+  /** How the connection ended, if it did. */
+  readonly ended: Ending | undefined;
   /** All that has come, cut where the frames end. */
   frames(): Buffer;
   readonly key: { readonly processId: number; readonly secretKey: Buffer };
@@ -25,6 +29,9 @@ export type RawStartup = {
   /** Called with everything that is sent and received after the startup, in that order. */
   readonly heard?: (from: "frontend" | "backend", bytes: Buffer) => void;
 };
+
+/** In order, or by a reset. */
+export type Ending = "end" | "reset";
 
 const DEADLINE_MS = 60_000;
 
@@ -41,7 +48,7 @@ export async function connectRaw(port: number, startup: RawStartup = {}): Promis
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   await once(socket, "connect");
   const incoming = new Incoming();
-  let ended: "end" | "reset" | undefined;
+  let ended: Ending | undefined;
   let wake = (): void => {};
   let begun = false;
   socket.on("data", (chunk: Buffer) => {
@@ -105,6 +112,10 @@ export async function connectRaw(port: number, startup: RawStartup = {}): Promis
         waited = at;
         return true;
       }),
+    seen: (enough) => wait("what was expected", () => enough(incoming.bytes())),
+    get ended() {
+      return ended;
+    },
     async closed() {
       await wait("the end", () => ended !== undefined && socket.closed);
       return ended ?? "end";
@@ -116,6 +127,15 @@ export async function connectRaw(port: number, startup: RawStartup = {}): Promis
       return { processId: body.readInt32BE(0), secretKey: body.subarray(4) };
     },
   };
+}
+
+/** Asks a server to cancel what a session does; resolves when the server has closed. */
+export async function cancelRaw(port: number, key: RawSession["key"]): Promise<void> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  socket.on("error", () => {});
+  socket.resume();
+  socket.write(encodeStartup({ type: "cancel_request", ...key }));
+  await once(socket, "close");
 }
 
 /** Finds the frames in what comes, and keeps it. */

@@ -5,8 +5,11 @@ import type { EmbeddedPostgres } from "../../src/cli/demo/embedded-postgres.ts";
 import { startTwinwire } from "../twinwire.ts";
 import { ask, difference, heardIn } from "./raw-compare.ts";
 import type { Venue } from "./raw-compare.ts";
-import { conversations, FIXTURE } from "./raw-conversations.ts";
-import type { Conversation } from "./raw-conversations.ts";
+import { conversations } from "./raw-conversations.ts";
+import { cancelling, large, rare } from "./raw-conversations-rare.ts";
+import { openRaw } from "./raw-session.ts";
+import { FIXTURE } from "./raw-talk.ts";
+import type { Conversation } from "./raw-talk.ts";
 
 const hba = "host all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust";
 const [old14, old16, new16, old18] = await Promise.all([
@@ -50,6 +53,7 @@ const through = (name: string, server: EmbeddedPostgres): Venue => ({
 const plain16 = through("plain16", old16);
 const mirrored16 = through("mirrored16", old16);
 const mirrored14 = through("mirrored14", old14);
+const plain18 = through("plain18", old18);
 
 /** Plays it on the server and on each Twinwire before it. */
 async function compare(
@@ -61,21 +65,16 @@ async function compare(
   const expected = await heardIn(direct(server), conversation);
   for (const venue of venues) {
     const actual = await heardIn(venue, conversation);
-    const differences = expected.map((bytes, n) => difference(bytes, actual[n] ?? NOTHING));
-    test.strictSame(
-      differences,
-      expected.map(() => ""),
-      `${conversation.name}: ${venue.name}`,
-    );
+    const differences = expected.map((heard, n) => difference(heard, actual[n]));
+    const none = expected.map(() => "");
+    test.strictSame(differences, none, `${conversation.name}: ${venue.name}`);
   }
 }
-
-const NOTHING = Buffer.alloc(0);
 
 await t.test(
   "a client hears through Twinwire what the server says, byte for byte",
   async (test) => {
-    for (const conversation of conversations) {
+    for (const conversation of [...conversations, ...rare]) {
       await Promise.all([
         compare(test, conversation, old16, [plain16, mirrored16]),
         compare(test, conversation, old14, [mirrored14]),
@@ -83,3 +82,25 @@ await t.test(
     }
   },
 );
+
+await t.test(
+  "protocol 3.2 with its long cancel keys is spoken as PostgreSQL 18 does",
+  async (test) => {
+    await compare(test, cancelling(2), old18, [plain18]);
+    const session = await openRaw(plain18.port, { minor: 2 });
+    test.equal(session.key.secretKey.length, 32);
+    session.socket.destroy();
+  },
+);
+
+await t.test("large rows, values and COPY pass through unchanged", async (test) => {
+  for (const conversation of large) {
+    await compare(test, conversation, old16, [plain16, mirrored16]);
+  }
+});
+
+await t.test("equal databases have heard all of this without a divergence", async (test) => {
+  const response = await fetch(`${twinwire.admin}/api/v1/migrations/mirrored16/divergences`);
+  const { items } = (await response.json()) as { readonly items: readonly unknown[] };
+  test.strictSame(items, []);
+});
