@@ -38,7 +38,8 @@ export type ListenerDeps = {
   /** A session has begun or ended: what the dialling of its user needs is kept or forgotten. */
   readonly began: (session: Session, client: AuthenticatedClient) => void;
   readonly ended: (session: Session) => void;
-  readonly cancel: (target: Session | Relay) => void;
+  /** Resolves once the primary has heard of it. */
+  readonly cancel: (target: Session | Relay) => Promise<void>;
 };
 
 export type ConnectionOutcome =
@@ -60,26 +61,24 @@ export type Listener = {
 
 const SHORT_KEY_BYTES = 4;
 const LONG_KEY_BYTES = 32;
+const LINGER_MS = 1_000;
 
 export async function openListener(
   host: string,
   port: number,
   deps: ListenerDeps,
 ): Promise<Listener> {
-  let connections = 0;
+  const seats = openSeats(deps.maxConnections);
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     socket.on("error", () => {});
-    if (connections >= deps.maxConnections()) {
+    const seat = seats.enter();
+    if (seat === undefined) {
       deps.counted("too_many");
       refuse(socket, tooMany());
       return;
     }
-    connections++;
-    const over = (): void => {
-      connections--;
-    };
-    welcome(socket, deps, over).catch((error: unknown) => {
-      over();
+    welcome(socket, deps, seat).catch((error: unknown) => {
+      seat.leave();
       deps.log.error({ error: String(error) }, "a connection ended by a fault of Twinwire");
       socket.destroy();
     });
@@ -101,37 +100,78 @@ function listening(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-async function welcome(socket: Socket, deps: ListenerDeps, over: () => void): Promise<void> {
+/** A connection's place: anybody may stand, who has logged in sits. */
+type Seat = {
+  /** @returns false when all seats are taken */
+  sit(): boolean;
+  leave(): void;
+};
+
+/**
+ * Connections that say nothing must not keep out those that do, so a seat is taken after the login
+ * only, and cancelling needs none. As in PostgreSQL twice as many may be connected as may be seated.
+ */
+function openSeats(max: () => number): { enter(): Seat | undefined } {
+  let connected = 0;
+  let seated = 0;
+  return {
+    enter() {
+      if (connected >= 2 * max()) return undefined;
+      connected++;
+      let sits = false;
+      return {
+        sit() {
+          if (seated >= max()) return false;
+          seated++;
+          sits = true;
+          return true;
+        },
+        leave() {
+          connected--;
+          if (sits) seated--;
+        },
+      };
+    },
+  };
+}
+
+async function welcome(socket: Socket, deps: ListenerDeps, seat: Seat): Promise<void> {
   const peer = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
   const accepted = await acceptClient(socket, deps.accept);
   if (accepted.kind === "ended") {
     deps.counted("login_failed");
-    return over();
+    return seat.leave();
   }
   if (accepted.kind === "cancel") {
     deps.counted("cancel");
     const target = deps.keys.find(accepted.processId, accepted.secretKey);
-    if (target !== undefined) deps.cancel(target);
+    // Closing tells the client that what it asks from now on is not cancelled any more.
+    if (target !== undefined) await deps.cancel(target);
     accepted.done();
-    return over();
+    return seat.leave();
   }
   accepted.socket.on("error", () => {});
   if (accepted.database !== deps.database) {
     deps.counted("login_failed");
     refuse(accepted.socket, unknownDatabase(accepted.database, deps.database));
-    return over();
+    return seat.leave();
+  }
+  if (!seat.sit()) {
+    deps.counted("too_many");
+    refuse(accepted.socket, tooMany());
+    return seat.leave();
   }
   const outcome = await dialPrimary(accepted, deps);
   if (accepted.socket.destroyed) {
     if (outcome.kind === "ready") outcome.server.socket.destroy();
     deps.counted("client_gone");
-    return over();
+    return seat.leave();
   }
-  if (outcome.kind === "ready") return admit(accepted, outcome.server, peer, deps, over);
-  over();
+  if (outcome.kind === "ready") return admit(accepted, outcome.server, peer, deps, seat.leave);
+  seat.leave();
   if (outcome.kind === "refused") {
     deps.counted("refused_by_backend");
-    accepted.socket.end(outcome.errorFrame);
+    dismiss(accepted.socket, outcome.errorFrame);
   } else {
     deps.counted("backend_unreachable");
     deps.log.warn(
@@ -217,7 +257,16 @@ function parameter(client: AuthenticatedClient, wanted: string): string | undefi
 }
 
 function refuse(socket: Socket, error: ErrorFields): void {
-  socket.end(errorResponse(error));
+  dismiss(socket, errorResponse(error));
+}
+
+/** Says its last words and closes, with a client that does not close in turn as well. */
+function dismiss(socket: Socket, words: Uint8Array): void {
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  socket.once("close", () => clearTimeout(timer));
+  socket.end(words);
+  // A connection that nobody reads from is never known to have ended.
+  socket.resume();
 }
 
 function tooMany(): ErrorFields {

@@ -23,7 +23,8 @@ export type SidesDeps = DialDeps & {
 /** Opens and cancels sessions of clients on either side. */
 export type Sides = {
   dial(side: Side, startup: SessionStartup, own: Credentials): Promise<DialOutcome>;
-  cancel(side: Side, server: Dialled): void;
+  /** Resolves once the server has taken it, or cannot be reached for it. */
+  cancel(side: Side, server: Dialled): Promise<void>;
 };
 
 const CANCEL_TIMEOUT_MS = 5_000;
@@ -42,9 +43,9 @@ export function openSides(deps: SidesDeps): Sides {
         deps,
       );
     },
-    cancel: (side, server) => {
-      // Whether it arrives is nobody's to wait for: the server gives no answer either.
-      void sendCancel({
+    cancel: async (side, server) => {
+      // The server does not say what came of it, so a failure is nobody's news either.
+      await sendCancel({
         address: deps.target(side),
         processId: server.processId,
         secretKey: server.secretKey,

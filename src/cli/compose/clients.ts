@@ -87,9 +87,9 @@ export function openClients(deps: ClientsDeps): Clients {
         counted: (outcome) => deps.numbers.connected(outcome),
         began: (session, client) => logins.set(session, client),
         ended: (session) => logins.delete(session),
-        cancel: (target) => {
-          sides.cancel(primary(), target.server);
+        cancel: async (target) => {
           if ("mirror" in target) target.cancelled();
+          await sides.cancel(primary(), target.server);
         },
       }),
   };

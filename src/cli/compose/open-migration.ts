@@ -135,7 +135,7 @@ function openParts(
     compare: openComparer(),
     newDigester: () => openReplyDigester(),
     dial: (side, startup, own) => sides.dial(side, startup, own),
-    cancel: (side, server) => sides.cancel(side, server),
+    cancel: (side, server) => void sides.cancel(side, server),
     shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),
     refused: (user, sqlstate) =>
       log.warn({ user, sqlstate }, "the shadow refused a login, so nothing of it is compared"),
