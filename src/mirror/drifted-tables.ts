@@ -27,13 +27,22 @@ export function openDriftedTables(
     },
     touchedBy(statements) {
       if (drifted.size === 0) return false;
-      return statements.some(({ tables }) =>
-        tables.some((table) => drifted.has(ANY_TABLE) || drifted.has(bareName(table))),
+      return statements.some(
+        (statement) =>
+          readsUnnamed(statement) ||
+          statement.tables.some((table) => drifted.has(ANY_TABLE) || drifted.has(bareName(table))),
       );
     },
     list: () => [...drifted],
   };
 }
+
+/** FETCH reads what its cursor reads, lo_get what lies in no table of the application's. */
+function readsUnnamed({ kind, functions }: Statement): boolean {
+  return kind === "cursor" || functions.some((name) => LARGE_OBJECTS.test(name));
+}
+
+const LARGE_OBJECTS = /^(?:pg_catalog\.)?(?:lo_|loread$|lowrite$)/;
 
 /** Without its schema, since the search path decides which one an unqualified name means. */
 function bareName(table: string): string {
