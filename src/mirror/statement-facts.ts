@@ -16,6 +16,9 @@ export type StatementFacts = RequestFacts & {
   readonly coverage: Coverage;
   /** Name of the prepared statement it executes by SQL. */
   readonly executes: string | undefined;
+  /** The same as facts of a request that asks for nothing else; made once. */
+  readonly alone: AskedFacts;
+  readonly aloneTooLarge: AskedFacts;
 };
 
 /** The same of a request, whose statements EXECUTE has been resolved in. */
@@ -98,7 +101,7 @@ export class FactsTable {
     const obstacle = mirrorObstacle(statement, catalogue, safeFunctions());
     const execute = statement.effects.find((effect) => effect.type === "execute");
     const draws = obstacle === "volatile_function" && this.#onlyDraws(statement);
-    return {
+    const facts = {
       obstacle,
       taints: obstacle !== undefined && TAINTING.has(obstacle) && !draws,
       writes:
@@ -107,8 +110,14 @@ export class FactsTable {
         !draws &&
         !UPKEEP.test(statement.normalised),
       applicable: obstacle === undefined || !NEVER_APPLIED.has(obstacle),
+    };
+    const alone = { ...facts, executes: NOTHING_EXECUTED };
+    return {
+      ...facts,
       coverage: recorder.coverage(statement),
       executes: execute?.type === "execute" ? execute.name : undefined,
+      alone,
+      aloneTooLarge: tooLarge(alone),
     };
   }
 
@@ -164,12 +173,23 @@ export function requestFacts(
   if (request.obscure) return UNCLEAR;
   const [only] = statements;
   if (only === undefined) return request.frames === undefined ? refused("too_large", false) : PLAIN;
+  if (statements.length === 1 && state.temporary.size === 0 && state.heldCursors.size === 0) {
+    const { executes, alone, aloneTooLarge } = table.of(only);
+    // Nearly every request comes this way.
+    if (executes === undefined && executedBy(request, table) === NOTHING_EXECUTED) {
+      return request.frames === undefined ? aloneTooLarge : alone;
+    }
+  }
   const all = statements.map((statement) => factsIn(statement, table, state, prepared));
   const [first] = all;
   const executes = executedBy(request, table);
   const facts =
     all.length === 1 && first !== undefined ? { ...first, executes } : combined(all, executes);
   if (request.frames !== undefined) return facts;
+  return tooLarge(facts);
+}
+
+function tooLarge(facts: AskedFacts): AskedFacts {
   return { ...facts, obstacle: "too_large", applicable: false };
 }
 
@@ -187,8 +207,12 @@ function refused(obstacle: SkipReason, writes: boolean): AskedFacts {
 }
 
 function executedBy({ statements }: Request, table: FactsTable): readonly string[] {
-  const names = statements.flatMap((statement) => table.of(statement).executes ?? []);
-  return names.length === 0 ? NOTHING_EXECUTED : names;
+  let names: string[] | undefined;
+  for (const statement of statements) {
+    const { executes } = table.of(statement);
+    if (executes !== undefined) (names ??= []).push(executes);
+  }
+  return names ?? NOTHING_EXECUTED;
 }
 
 function combined(

@@ -40,6 +40,8 @@ type TransactionEnds = {
   readonly committed: boolean;
 };
 
+const NOTHING_ENDED: TransactionEnds = { ended: undefined, committed: false };
+
 type LogDeps = {
   readonly prepared: PreparedStatements;
   readonly copyBegan: () => void;
@@ -97,11 +99,22 @@ export class ExchangeLog {
   send(request: Request, pair: Pair | undefined, nowMs: number): void {
     let tags: string[] | undefined;
     for (const statement of request.statements) if (statement.effects.length > 0) tags = [];
-    const { kind, bare, closesCopy, statements, changes, obscure } = request;
-    const asked = { kind, bare, closesCopy, statements, changes, obscure };
-    const begun = { confirmed: 0, failed: false, copiesIn: false };
-    const exchange: Exchange = { ...asked, pair, sentAtMs: nowMs, tags, ...begun };
-    if (this.#open.length === 0 && !bare) this.#takeEarly(exchange);
+    // One literal, no spread: made for every exchange, it has to have one shape.
+    const exchange: Exchange = {
+      kind: request.kind,
+      bare: request.bare,
+      closesCopy: request.closesCopy,
+      statements: request.statements,
+      changes: request.changes,
+      obscure: request.obscure,
+      pair,
+      sentAtMs: nowMs,
+      tags,
+      confirmed: 0,
+      failed: false,
+      copiesIn: false,
+    };
+    if (this.#open.length === 0 && !request.bare) this.#takeEarly(exchange);
     this.#open.push(exchange);
   }
 
@@ -187,11 +200,13 @@ export class ExchangeLog {
     this.#open.shift();
     this.#dropSkipped(exchange);
     if (exchange.obscure) this.confused = true;
-    for (const change of exchange.changes.slice(exchange.confirmed)) {
-      this.#deps.prepared.refuse(change);
+    const { changes } = exchange;
+    for (let index = exchange.confirmed; index < changes.length; index++) {
+      this.#deps.prepared.refuse(changes[index] as PreparedChange);
     }
     const before = this.state;
-    const { ended, committed } = this.#applyEffects(exchange);
+    const { ended, committed } =
+      exchange.tags === undefined ? NOTHING_ENDED : this.#applyEffects(exchange);
     if (status !== "I") return { exchange, outcome: "open", committed, state: this.state.current };
     const rolledBack = ended === "rolled_back" || (ended === undefined && exchange.failed);
     if (rolledBack && ended === undefined && before.before === undefined) {

@@ -216,12 +216,13 @@ export class Session {
     const nowMs = this.#deps.clock.monotonicMs();
     const all = this.#answered;
     this.#answered = [];
-    for (const { exchange, ...ended } of all) {
+    for (const { exchange, outcome, committed, state } of all) {
       const { failed, tags, sentAtMs } = exchange;
       const elapsedMs = nowMs - sentAtMs;
       this.#deps.traffic.answered(elapsedMs);
       if (exchange.bare) continue;
-      this.mirror.answered({ ...ended, elapsedMs, failed, changesState: tags !== undefined });
+      const changesState = tags !== undefined;
+      this.mirror.answered({ elapsedMs, failed, outcome, committed, state, changesState });
     }
     if (this.log.idle) this.#requests.forgetPortals();
     if (this.#deps.gate.closed) {
