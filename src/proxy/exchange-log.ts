@@ -48,8 +48,6 @@ type LogDeps = {
   readonly copyEnded: () => void;
   /** Settings or statements may have changed in a way the shadow did not see. */
   readonly forgotten: () => void;
-  /** The statement that a PREPARE statement prepares. */
-  readonly inner: (prepareSql: string) => readonly Statement[];
 };
 
 /** The exchanges under way on a session's primary, and what the answered ones made of the session. */
@@ -245,14 +243,14 @@ export class ExchangeLog {
         if (actual.type === "commit") ended = "committed";
         if (actual.type === "rollback") ended = "rolled_back";
         committed ||= ended === "committed";
-        this.#applyPrepared(actual);
+        this.#applyPrepared(actual, statement);
         this.state = applyEffect(this.state, actual, statement.written);
       }
     });
     return { ended, committed };
   }
 
-  #applyPrepared(effect: SessionEffect): void {
+  #applyPrepared(effect: SessionEffect, { body }: Statement): void {
     const { prepared } = this.#deps;
     if (effect.type === "deallocate" && effect.name !== undefined) {
       prepared.confirm({ type: "close", name: effect.name });
@@ -268,7 +266,7 @@ export class ExchangeLog {
       const made = {
         name: effect.name,
         origin: { kind: "sql", sql: effect.sql } as const,
-        statements: this.#deps.inner(effect.sql),
+        statements: body === undefined ? [] : [body],
       };
       prepared.send({ type: "parse", statement: made });
       prepared.confirm({ type: "parse", statement: made });

@@ -55,7 +55,7 @@ export type ConnectionOutcome =
 /** A port on which clients of one migration connect. */
 export type Listener = {
   readonly address: AddressInfo;
-  /** Stops taking connections; the open ones go on. */
+  /** Stops taking connections, those that have not logged in yet included; the open ones go on. */
   stop(): void;
 };
 
@@ -69,6 +69,7 @@ export async function openListener(
   deps: ListenerDeps,
 ): Promise<Listener> {
   const seats = openSeats(deps.maxConnections);
+  const comingIn = new Set<Socket>();
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     socket.on("error", () => {});
     const seat = seats.enter();
@@ -77,16 +78,22 @@ export async function openListener(
       refuse(socket, tooMany());
       return;
     }
-    welcome(socket, deps, seat).catch((error: unknown) => {
-      seat.leave();
-      deps.log.error({ error: String(error) }, "a connection ended by a fault of Twinwire");
-      socket.destroy();
-    });
+    comingIn.add(socket);
+    welcome(socket, deps, seat)
+      .catch((error: unknown) => {
+        seat.leave();
+        deps.log.error({ error: String(error) }, "a connection ended by a fault of Twinwire");
+        socket.destroy();
+      })
+      .finally(() => comingIn.delete(socket));
   });
   await listening(server, host, port);
   return {
     address: server.address() as AddressInfo,
-    stop: () => server.close(),
+    stop: () => {
+      server.close();
+      for (const socket of comingIn) socket.destroy();
+    },
   };
 }
 

@@ -52,7 +52,6 @@ export class Session {
     const { prepared } = this;
     this.log = new ExchangeLog({
       prepared,
-      inner: deps.inner,
       copyBegan: () => this.#requests.copyBegan(),
       copyEnded: () => this.#requests.copyEnded(),
       forgotten: () => this.mirror.preparedForgotten(),

@@ -16,7 +16,6 @@ import { openTraffic } from "../../proxy/traffic.ts";
 import type { Side } from "../../routing/side.ts";
 import type { TrafficPort } from "../../routing/traffic-port.ts";
 import type { Analyser } from "../../sql/analyser.ts";
-import { innerStatements } from "./inner-statements.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -26,6 +25,8 @@ export type Clients = {
   readonly sessions: ReadonlySet<Session>;
   readonly relays: ReadonlySet<Relay>;
   readonly traffic: TrafficPort;
+  /** From now on no transaction begins. */
+  hold(): void;
   listen(config: ListenConfig, database: string): Promise<Listener>;
 };
 
@@ -70,6 +71,7 @@ export function openClients(deps: ClientsDeps): Clients {
     sessions,
     relays,
     traffic,
+    hold: () => gate.close(() => {}),
     listen: (config, database) =>
       openListener(config.host, config.port, {
         accept: acceptDeps(deps, config),
@@ -113,7 +115,6 @@ function sessionDeps(deps: ClientsDeps, gate: Gate, client: AuthenticatedClient)
     clock,
     gate,
     analyse: (sql: Uint8Array, start: number, end: number) => analyser.analyse(sql, start, end),
-    inner: (prepareSql: string) => innerStatements(analyser, prepareSql),
     understandFirst: () => settings.shadow().enabled && settings.shadow().writes === "apply",
     keepBytes: () => (settings.shadow().enabled ? settings.shadow().queue.bytes : 0),
     openMirror: (
