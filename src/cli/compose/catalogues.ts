@@ -1,4 +1,5 @@
 import { Backoff } from "../../base/backoff.ts";
+import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { TypeNames } from "../../compare/context.ts";
@@ -21,6 +22,9 @@ export type Catalogues = {
 
 type CataloguesDeps = {
   readonly read: (side: Side) => Promise<Catalogue>;
+  /** Asks the side for a sign of life. */
+  readonly ping: (side: Side) => Promise<void>;
+  readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;
   /** Functions may have changed: what was worked out from them is out of date. */
@@ -28,15 +32,23 @@ type CataloguesDeps = {
 };
 
 const REFRESH_MS = 60_000;
+/** A side that is gone must not be shown as reachable for long. */
+const PING_MS = 2_000;
 const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 15_000;
+const LAST_RETRY_MS = 5_000;
 
-type Known = { catalogue: Catalogue | undefined; failure: string | undefined };
+type Known = {
+  catalogue: Catalogue | undefined;
+  failure: string | undefined;
+  /** When the catalogue was read. */
+  readAtMs: number;
+};
+const UNKNOWN: Known = { catalogue: undefined, failure: "not asked yet", readAtMs: 0 };
 
 export function openCatalogues(deps: CataloguesDeps): Catalogues {
   const known: Record<Side, Known> = {
-    old: { catalogue: undefined, failure: "not asked yet" },
-    new: { catalogue: undefined, failure: "not asked yet" },
+    old: { ...UNKNOWN },
+    new: { ...UNKNOWN },
   };
   const timers = new Map<Side, NodeJS.Timeout>();
   let closed = false;
@@ -44,7 +56,7 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
     try {
       const catalogue = await deps.read(side);
       const before = known[side].catalogue;
-      known[side] = { catalogue, failure: undefined };
+      known[side] = { catalogue, failure: undefined, readAtMs: deps.clock.monotonicMs() };
       if (!sameFunctions(before, catalogue)) deps.changed();
     } catch (error) {
       const failure = messageOf(error);
@@ -55,10 +67,22 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
       throw error;
     }
   };
+  /** Reads the catalogue when it is due, and else only asks whether the side is there. */
+  const look = async (side: Side): Promise<void> => {
+    const { failure, readAtMs } = known[side];
+    const isFresh = deps.clock.monotonicMs() - readAtMs < REFRESH_MS;
+    if (failure === undefined && isFresh && (await answers(side))) return;
+    await refresh(side);
+  };
+  const answers = (side: Side): Promise<boolean> =>
+    deps.ping(side).then(
+      () => true,
+      () => false,
+    );
   const follow = async (side: Side, backoff: Backoff): Promise<void> => {
-    let waitMs = REFRESH_MS;
+    let waitMs = PING_MS;
     try {
-      await refresh(side);
+      await look(side);
       backoff.reset();
     } catch {
       // Logged already; the side may come back.

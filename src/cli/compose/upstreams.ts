@@ -53,6 +53,8 @@ export function openUpstreams(settings: MigrationSettings, deps: UpstreamsDeps):
   });
   const catalogues = openCatalogues({
     read: (side) => readCatalogue(admins[side]),
+    ping: async (side) => void (await admins[side].query("SELECT 1")),
+    clock,
     log,
     random: Math.random,
     changed: deps.functionsChanged,
