@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { openAdmin } from "../admin/open-admin.ts";
 import { systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
+import type { AdjustableLogger, Logger } from "../base/logger.ts";
 import { openLogger } from "../base/logger.ts";
 import { VERSION } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
@@ -18,6 +18,7 @@ import { migrationPort } from "./compose/migration-port.ts";
 
 /** A client's open transaction gets so long to end when Twinwire is told to stop. */
 const DRAIN_MS = 10_000;
+const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /** Runs everything for a configuration file until a signal ends it. @returns the exit code. */
 export async function serve(options: { readonly config: string }): Promise<number> {
@@ -44,7 +45,11 @@ export async function serve(options: { readonly config: string }): Promise<numbe
     "stopping: open transactions may end, new ones may not begin",
   );
   const giveUp = new AbortController();
-  void stopSignal().then(() => giveUp.abort());
+  void stopSignal().then(() => {
+    giveUp.abort();
+    // What is left takes a moment; a third signal must not cut it short.
+    for (const name of STOP_SIGNALS) process.on(name, () => {});
+  });
   await migrations.drain(systemClock.monotonicMs() + DRAIN_MS, giveUp.signal);
   stopReloading();
   await admin.close();
@@ -91,7 +96,7 @@ async function stopSignal(): Promise<NodeJS.Signals> {
   const stop = new AbortController();
   try {
     return await Promise.race(
-      (["SIGTERM", "SIGINT"] as const).map(async (name) => {
+      STOP_SIGNALS.map(async (name) => {
         await once(process, name, { signal: stop.signal });
         return name;
       }),
@@ -106,7 +111,7 @@ function reloadOnHangup(
   path: string,
   first: Config,
   migrations: OpenMigrations,
-  log: Logger,
+  log: AdjustableLogger,
 ): () => void {
   let current = first;
   const reload = async (): Promise<void> => {
@@ -117,6 +122,7 @@ function reloadOnHangup(
       // What was named before and still waits for a restart is named again.
       const { needsRestart } = reloadDiff(first, config);
       migrations.reload(config);
+      log.setLevel(config.log.level);
       current = config;
       log.info({ live, needsRestart }, "the configuration was read again");
     } catch (error) {

@@ -29,6 +29,18 @@ export function reloadDiff(before: Config, after: Config): ReloadDiff {
   return { live: namesOf(true), needsRestart: namesOf(false) };
 }
 
+/** The running configuration with what can take effect now from the one just read. */
+export function withLiveEntries(running: MigrationConfig, read: MigrationConfig): MigrationConfig {
+  const { enabled, sample, timeoutMs } = read.shadow;
+  return {
+    ...running,
+    auth: { ...running.auth, users: read.auth.users },
+    shadow: { ...running.shadow, enabled, sample, timeoutMs },
+    compare: { ...running.compare, rules: read.compare.rules },
+    cutover: read.cutover,
+  };
+}
+
 const ENTRIES: readonly Entry<Config>[] = [
   { name: "admin", live: false, of: (config) => config.admin },
   { name: "store.path", live: false, of: (config) => config.store.path },

@@ -1,6 +1,6 @@
 /** Bytes that all shadow sessions of one migration may hold together. */
 export class MemoryBudget {
-  #limitBytes: number;
+  readonly #limitBytes: number;
   #usedBytes = 0;
 
   constructor(limitBytes: number) {
@@ -9,10 +9,6 @@ export class MemoryBudget {
 
   get usedBytes(): number {
     return this.#usedBytes;
-  }
-
-  setLimit(limitBytes: number): void {
-    this.#limitBytes = limitBytes;
   }
 
   fits(bytes: number): boolean {

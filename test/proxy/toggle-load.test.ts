@@ -156,7 +156,7 @@ await t.test(`${SWITCHES} switches under the load of eight clients`, async (test
     const before = written();
     await until("more writes", () => written() > before + 40);
     const attempt = await twinwire.switchTo(turn % 2 === 0 ? "new" : "old");
-    if (attempt.state !== "succeeded") test.fail(attempt.outcome);
+    if (attempt.state !== "succeeded") test.fail(attempt.outcome ?? "no outcome");
     const { verdicts } = await twinwire.status();
     await until("comparing to go on", async () => {
       return (await twinwire.status()).verdicts.match > verdicts.match;

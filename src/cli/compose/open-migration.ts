@@ -5,6 +5,7 @@ import type { Logger } from "../../base/logger.ts";
 import { openComparer } from "../../compare/compare.ts";
 import { openReplyDigester } from "../../compare/reply-digester.ts";
 import type { MigrationConfig } from "../../config/config.ts";
+import { withLiveEntries } from "../../config/reload.ts";
 import type { ControlStore } from "../../control/control-store.ts";
 import type { Conductor } from "../../cutover/conductor.ts";
 import { openConductor, recoverRoute } from "../../cutover/conductor.ts";
@@ -176,13 +177,11 @@ function migrationOf(
     relays,
     numbers,
     listener,
-    reload(config) {
-      settings.replace(config);
-      mirror.budget.setLimit(config.shadow.queue.totalBytes);
-      mirror.facts.forget();
-    },
+    reload: (config) => settings.replace(withLiveEntries(settings.config(), config)),
     async drain(deadlineMs, giveUp) {
       listener.stop();
+      await conductor.close();
+      clients.hold();
       const late = (): boolean => giveUp.aborted || clock.monotonicMs() >= deadlineMs;
       while (!endQuiet(clients, late())) await sleep(DRAIN_POLL_MS);
       // What clients have committed is still owed to the shadow.
