@@ -12,7 +12,7 @@ import {
 export type RawBackend = {
   readonly port: number;
   /** What happens to the next connections: before their login, and with the first bytes after it. */
-  behave: { connected?: (socket: Socket) => void; asked?: (socket: Socket) => void };
+  behave: { connected?: (socket: Socket) => unknown; asked?: (socket: Socket) => unknown };
   /** Open connections. */
   readonly open: () => number;
   stop(): Promise<void>;
@@ -34,7 +34,7 @@ export async function startBackend(): Promise<RawBackend> {
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => {});
     const { connected, asked } = backend.behave;
-    if (connected !== undefined) return connected(socket);
+    if (connected !== undefined) return void connected(socket);
     if (asked === undefined) return void socket.destroy();
     socket.once("data", () => {
       socket.write(WELCOME);

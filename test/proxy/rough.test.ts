@@ -7,20 +7,23 @@ import { startPostgres } from "../../src/cli/demo/embedded-postgres.ts";
 import { errorFields } from "../../src/wire/postgres/error-response.ts";
 import { startTwinwire } from "../twinwire.ts";
 import { startBackend } from "./raw-backend.ts";
-import { ask, framesOf, untilTrue } from "./raw-compare.ts";
+import { ask, framesOf, masked, untilTrue } from "./raw-compare.ts";
 import { copyData, frame, int16, int32, query, terminate } from "./raw-messages.ts";
 import { descriptorsOf, eventually, memoryOf } from "./raw-process.ts";
-import { connectRaw, openRaw } from "./raw-session.ts";
+import { cancelRaw, connectRaw, openRaw } from "./raw-session.ts";
 import type { RawSession } from "./raw-session.ts";
 
 const NOTHING = Buffer.alloc(0);
+/** Code of a CancelRequest. */
+const CANCEL_REQUEST = 80_877_102;
 const hba = "host all all 127.0.0.1/32 trust";
-const [old, shadow, backend] = await Promise.all([
+const [old, mortal, shadow, backend] = await Promise.all([
+  startPostgres({ major: 16, hba }),
   startPostgres({ major: 16, hba }),
   startPostgres({ major: 16, hba }),
   startBackend(),
 ]);
-t.teardown(() => Promise.all([old.stop(), shadow.stop(), backend.stop()]));
+t.teardown(() => Promise.all([old.stop(), mortal.stop(), shadow.stop(), backend.stop()]));
 await Promise.all([old, shadow].map((server) => ask(server, "create table inbox (body text)")));
 
 const bad = `postgres://postgres@127.0.0.1:${backend.port}/postgres?sslmode=disable`;
@@ -28,10 +31,11 @@ const twinwire = await startTwinwire({
   migrations: [
     {
       name: "real",
-      listen: { address: "127.0.0.1:0", login_timeout: "2s", max_connections: 1200 },
+      listen: { address: "127.0.0.1:0", login_timeout: "3s", max_connections: 600 },
       old: { url: old.url() },
       new: { url: shadow.url() },
       auth: { trust: true },
+      shadow: { timeout: "1s" },
     },
     {
       name: "bad",
@@ -40,6 +44,14 @@ const twinwire = await startTwinwire({
       new: { url: shadow.url() },
       auth: { trust: true },
       shadow: { enabled: false },
+    },
+    {
+      name: "killable",
+      listen: { address: "127.0.0.1:0" },
+      old: { url: mortal.url() },
+      new: { url: shadow.url() },
+      auth: { trust: true },
+      shadow: { timeout: "1s" },
     },
     {
       name: "narrow",
@@ -56,6 +68,7 @@ t.teardown(() => twinwire.stop());
 const portOf = (name: string): number =>
   Number(new URL(twinwire.url(name, "postgres", "", "postgres")).port);
 const [real, misled, narrow] = [portOf("real"), portOf("bad"), portOf("narrow")];
+const killable = portOf("killable");
 
 async function sessionsOf(name: string): Promise<number> {
   const response = await fetch(`${twinwire.admin}/api/v1/migrations/${name}`, {
@@ -87,9 +100,11 @@ const descriptors = descriptorsOf(twinwire.pid);
 
 /** Nothing is left of anybody: no session, no descriptor. The catalogue's connections come and go. */
 async function nothingIsLeft(): Promise<void> {
-  const open = async (): Promise<string> =>
-    `${await sessionsOf("real")} + ${await sessionsOf("bad")} + ${await sessionsOf("narrow")}`;
-  await eventually("only the bystander", async () => (await open()) === "1 + 0 + 0", open);
+  const others = ["bad", "narrow", "killable"];
+  await eventually("only the bystander", async () => {
+    const sessions = await Promise.all(others.map(sessionsOf));
+    return (await sessionsOf("real")) === 1 && sessions.every((count) => count === 0);
+  });
   await eventually(
     `${descriptors} descriptors`,
     () => descriptorsOf(twinwire.pid) <= descriptors + 2,
@@ -166,16 +181,17 @@ await t.test("connections that never log in take nobody's place for long", async
       const closed = once(socket, "close");
       await once(socket, "connect");
       if (n % 4 === 0) socket.write(startup.subarray(0, n % startup.length));
-      return closed;
+      return { closed };
     }),
   );
+  await eventually("they are connected", () => descriptorsOf(twinwire.pid) > descriptors + 700);
   await bystanderIsWell(test);
   const session = await openRaw(real);
   session.send(query("select 1"));
   await session.until("Z");
   session.send(terminate);
   await session.closed();
-  await Promise.all(silent);
+  await Promise.all(silent.map(({ closed }) => closed));
   test.pass("all of them have been closed");
   await nothingIsLeft();
   await eventually(
@@ -347,13 +363,70 @@ await t.test("a server that says nothing holds up nobody else", async (test) => 
 await t.test(
   "a killed server ends its sessions and serves new ones once it is back",
   async (test) => {
-    const session = await openRaw(narrow);
-    session.send(query("select repeat('x', 1000) from generate_series(1, 10000000)"));
-    await session.until("TDDD");
-    session.socket.destroy();
-    test.pass();
+    const idle = await openRaw(killable);
+    const directIdle = await openRaw(mortal.port);
+    const flooded = await openRaw(killable);
+    flooded.send(query("select repeat('x', 1000) from generate_series(1, 100000000)"));
+    await flooded.until("TDDD");
+    const busy = await openRaw(killable);
+    const directBusy = await openRaw(mortal.port);
+    // What the server has not read when it dies makes its end a reset.
+    for (const session of [busy, directBusy]) {
+      session.send(query("select pg_sleep(60)"));
+      session.send(query("select 'not read'"));
+    }
+    await untilTrue(
+      mortal,
+      "select count(*) = 2 from pg_stat_activity where query like '%pg_sleep(60)'",
+    );
+    mortal.kill();
+    for (const [through, direct] of [
+      [idle, directIdle],
+      [busy, directBusy],
+    ] as const) {
+      test.equal(await through.closed(), await direct.closed());
+      test.strictSame(masked(through.frames()), masked(direct.frames()));
+    }
+    await flooded.closed();
+    await mortal.restart();
+    const after = await openRaw(killable);
+    after.send(query("select 1"), terminate);
+    await after.until("Z");
+    await after.closed();
+    await bystanderIsWell(test);
+    await nothingIsLeft();
   },
 );
+
+await t.test("a cancel request is closed when the server has it, not before", async (test) => {
+  // A client that reuses its connection at once would otherwise have its next statement cancelled.
+  const held: Socket[] = [];
+  const sleeping = "query = 'select pg_sleep(60)'";
+  backend.behave = {
+    connected: (socket) => {
+      socket.once("data", (first: Buffer) => {
+        if (first.readUInt32BE(4) === CANCEL_REQUEST) return void held.push(socket);
+        const server = connect({ port: old.port, host: "127.0.0.1", noDelay: true });
+        server.on("error", () => {});
+        server.write(first);
+        socket.pipe(server).pipe(socket);
+      });
+    },
+  };
+  const session = await openRaw(misled);
+  session.send(query("select pg_sleep(60)"));
+  await untilTrue(old, `select count(*) = 1 from pg_stat_activity where ${sleeping}`);
+  let closed = false;
+  const cancelled = cancelRaw(misled, session.key).then(() => (closed = true));
+  await eventually("the request is under way", () => held.length === 1);
+  await bystanderIsWell(test);
+  test.notOk(closed, "the server has not closed it, so neither has Twinwire");
+  held[0]?.end();
+  await cancelled;
+  session.socket.resetAndDestroy();
+  await ask(old, `select pg_terminate_backend(pid) from pg_stat_activity where ${sleeping}`);
+  await nothingIsLeft();
+});
 
 await t.test("who finds no place is told so, and leaves no trace", async (test) => {
   const seated = [await openRaw(narrow), await openRaw(narrow), await openRaw(narrow)];
