@@ -217,6 +217,33 @@ await t.test("pipelined transactions are told apart by the server's answers", as
   test.same((await twinwire.status()).drifted, []);
 });
 
+await t.test("what writes answer is compared: rows affected, and rows returned", async (test) => {
+  await sides.both("create table prices (id int primary key, amount int)");
+  await sides.both("insert into prices values (1, 10), (2, 20)");
+  await sides.on(
+    "new",
+    `create function dearer() returns trigger language plpgsql as
+       $$ begin new.amount = new.amount + 1; return new; end $$;
+     create trigger dearer before insert on prices for each row execute function dearer();
+     delete from prices where id = 2`,
+  );
+  const client = await twinwire.client();
+  await client.query("insert into prices values (3, 30) returning id, amount");
+  await client.query("update prices set amount = 5 where id in (1, 2)");
+  await client.end();
+  await twinwire.judged();
+  const found = (await twinwire.divergences()).filter(({ statement }) => /prices/.test(statement));
+  test.same(found.map(({ reason, column }) => `${reason} ${column ?? ""}`).toSorted(), [
+    "command_tag ",
+    "numeric_value amount",
+  ]);
+  test.same(
+    (await twinwire.status()).drifted,
+    [],
+    "it was repeated: what differs was there before",
+  );
+});
+
 await t.test("conflicting transactions of eight clients end alike on both sides", async (test) => {
   await sides.both(
     `create table accounts (id int primary key, balance numeric not null, last text);

@@ -5,7 +5,9 @@ import t from "tap";
 import type { AttemptItem } from "../../src/admin/ports.ts";
 import { startMirrored, until } from "../mirror/mirrored.ts";
 import type { Mirrored } from "../mirror/mirrored.ts";
-import { startTwoSides, USER } from "../mirror/two-sides.ts";
+import { DATABASE, startTwoSides, USER } from "../mirror/two-sides.ts";
+import { query } from "./raw-messages.ts";
+import { openRaw } from "./raw-session.ts";
 
 const ROOT = "/api/v1/migrations/shop";
 
@@ -251,6 +253,30 @@ await t.test("sessions that cannot move are told so, and the others move", async
   test.match(attempt.outcome, `${moving.length}`, "the attempt counts both");
   await switched("old");
 });
+
+await t.test(
+  "a replication connection is ended, for its position is one server's own",
+  async (test) => {
+    await sides.both(`alter role ${USER} replication`);
+    const before = await twinwire.judged();
+    const parameters = [
+      ["user", USER] as const,
+      ["database", DATABASE] as const,
+      ["replication", "database"] as const,
+    ];
+    const { port } = new URL(twinwire.connection);
+    const session = await openRaw(Number(port), { parameters });
+    session.send(query("IDENTIFY_SYSTEM"));
+    await session.until("Z");
+    const attempt = await switched("new");
+    await session.until("E");
+    await session.closed();
+    test.match(session.frames().toString("latin1"), /57P01/);
+    test.match(attempt.outcome, /replication 1/);
+    test.equal((await twinwire.judged()).exchanges.seen, before.exchanges.seen, "never mirrored");
+    await switched("old");
+  },
+);
 
 await t.test("a client that comes in the pause waits, and lands on the new side", async (test) => {
   const patient = await startMirrored(sides, { migration: { cutover: { max_pause: "20s" } } });
