@@ -54,6 +54,8 @@ type LogDeps = {
 export class ExchangeLog {
   readonly #deps: LogDeps;
   readonly #open: Exchange[] = [];
+  /** The last of them that begins or ends a transaction. */
+  #telling: { readonly exchange: Exchange; readonly opens: boolean } | undefined;
   state: TransactionalState = NEW_SESSION;
   /** Transaction status of the last ReadyForQuery: I, T or E. */
   status = "I";
@@ -85,13 +87,14 @@ export class ExchangeLog {
     return this.#open.length > 0;
   }
 
+  /** How many requests are not answered yet. */
+  get unanswered(): number {
+    return this.#open.length;
+  }
+
   /** Whether a transaction will be open once everything sent so far is answered. */
   get transactionOpen(): boolean {
-    for (let index = this.#open.length - 1; index >= 0; index--) {
-      const verdict = leavesOpen(this.#open[index]?.statements ?? []);
-      if (verdict !== undefined) return verdict;
-    }
-    return this.status !== "I";
+    return this.#telling?.opens ?? this.status !== "I";
   }
 
   send(request: Request, pair: Pair | undefined, nowMs: number): void {
@@ -112,6 +115,10 @@ export class ExchangeLog {
       failed: false,
       copiesIn: false,
     };
+    if (tags !== undefined) {
+      const opens = leavesOpen(request.statements);
+      if (opens !== undefined) this.#telling = { exchange, opens };
+    }
     if (this.#open.length === 0 && !request.bare) this.#takeEarly(exchange);
     this.#open.push(exchange);
   }
@@ -196,7 +203,13 @@ export class ExchangeLog {
       return undefined;
     }
     this.#open.shift();
+    if (this.#telling?.exchange === exchange) this.#telling = undefined;
     this.#dropSkipped(exchange);
+    return this.#settled(exchange);
+  }
+
+  /** What the session has become with an exchange. */
+  #settled(exchange: Exchange): Answered {
     if (exchange.obscure) this.confused = true;
     const { changes } = exchange;
     for (let index = exchange.confirmed; index < changes.length; index++) {
@@ -205,7 +218,9 @@ export class ExchangeLog {
     const before = this.state;
     const { ended, committed } =
       exchange.tags === undefined ? NOTHING_ENDED : this.#applyEffects(exchange);
-    if (status !== "I") return { exchange, outcome: "open", committed, state: this.state.current };
+    if (this.status !== "I") {
+      return { exchange, outcome: "open", committed, state: this.state.current };
+    }
     const rolledBack = ended === "rolled_back" || (ended === undefined && exchange.failed);
     if (rolledBack && ended === undefined && before.before === undefined) {
       // Several statements in one Query are one transaction, undone as a whole.

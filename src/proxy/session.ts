@@ -15,6 +15,9 @@ import { RequestReader } from "./request-reader.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import type { SessionOrigin } from "./session-origin.ts";
 
+/** What a client sends ahead beyond so many requests waits in its own buffers. */
+const MOST_UNANSWERED = 4_096;
+
 /**
  * One client's life between login and goodbye: its bytes go to the primary, the primary's come
  * back, unchanged and at once; what they mean is worked out after they have been passed on.
@@ -38,6 +41,8 @@ export class Session {
   /** The client has said Terminate; it has closed its half of the connection. */
   #terminated = false;
   #ended = false;
+  /** More requests are under way than are worth following. */
+  #crowded = false;
   #over = false;
   /** When the last exchange or the open transaction began. */
   #sinceMs: number;
@@ -122,7 +127,7 @@ export class Session {
     }
     if (this.#over) return;
     if (this.#ended) this.#primary.finish();
-    else if (!this.#primary.pending) this.#client.resume();
+    else this.#resumeClient();
   }
 
   /** Goes on with another server session, made equal to the present one by the caller. */
@@ -175,7 +180,16 @@ export class Session {
     const first = this.#deps.understandFirst();
     if (first && this.#requests.push(buffer, 0, length) < 0) return this.#clientFault();
     if (!this.#primary.write(buffer.subarray(0, length))) this.#client.pause();
-    if (!first && this.#requests.push(buffer, 0, length) < 0) this.#clientFault();
+    if (!first && this.#requests.push(buffer, 0, length) < 0) return this.#clientFault();
+    if (this.log.unanswered <= MOST_UNANSWERED) return;
+    this.#crowded = true;
+    this.#client.pause();
+  }
+
+  /** Reads on, unless the gate or the primary is not yet through with what has been read. */
+  #resumeClient(): void {
+    if (this.#held !== undefined || this.#crowded || this.#primary.pending) return;
+    this.#client.resume();
   }
 
   #mayProceed(): boolean {
@@ -214,6 +228,10 @@ export class Session {
   #settleAnswered(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     const all = this.#answered;
+    if (this.#crowded && this.log.unanswered <= MOST_UNANSWERED) {
+      this.#crowded = false;
+      this.#resumeClient();
+    }
     this.#answered = [];
     for (const { exchange, outcome, committed, state } of all) {
       const { failed, tags, sentAtMs } = exchange;
@@ -289,9 +307,7 @@ export class Session {
       server.socket,
       {
         bytes: (buffer, length) => this.#fromPrimary(buffer, length),
-        drained: () => {
-          if (this.#held === undefined) this.#client.resume();
-        },
+        drained: () => this.#resumeClient(),
         ended: () => {
           link.end();
           if (this.#primary === link) this.#primaryClosed("end");

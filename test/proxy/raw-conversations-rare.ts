@@ -151,6 +151,18 @@ export function cancelling(minor: number): Conversation {
   };
 }
 
+const ahead = 10_000;
+
+const floods: readonly Conversation[] = [
+  talk(
+    "thousands of requests sent ahead",
+    Buffer.concat(Array.from({ length: ahead }, (_, n) => query(`select ${n}`))),
+    "Z".repeat(ahead),
+    Buffer.concat(Array.from({ length: ahead }, () => batch("select 1"))),
+    synced,
+  ),
+];
+
 const endVictim =
   "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'";
 
@@ -175,4 +187,4 @@ const endings: readonly Conversation[] = [
   },
 ];
 
-export const rare: readonly Conversation[] = [...beginnings, cancelling(0), ...endings];
+export const rare: readonly Conversation[] = [...beginnings, cancelling(0), ...floods, ...endings];

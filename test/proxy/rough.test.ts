@@ -366,7 +366,7 @@ await t.test(
     const idle = await openRaw(killable);
     const directIdle = await openRaw(mortal.port);
     const flooded = await openRaw(killable);
-    flooded.send(query("select repeat('x', 1000) from generate_series(1, 100000000)"));
+    flooded.send(query("select repeat('x', 1000), generate_series(1, 100000000)"));
     await flooded.until("TDDD");
     const busy = await openRaw(killable);
     const directBusy = await openRaw(mortal.port);
