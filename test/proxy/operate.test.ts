@@ -117,7 +117,8 @@ await t.test("SIGTERM ends busy clients between two transactions", async (test) 
   process.kill(twinwire.pid, "SIGTERM");
   await piper.closed();
   const [acknowledged, code] = await looped;
-  test.equal(code, "57P01");
+  // What comes between two queries is told to the connection, not to a query.
+  test.equal(code ?? (await looper.end).code, "57P01");
   test.equal(await twinwire.stop(), 0);
   const count = async (client: number): Promise<unknown> =>
     (await sides.on("old", `select count(*)::int as n from kept where client = ${client}`))[0]?.[
