@@ -189,9 +189,10 @@ export class SessionMirror {
     return facts.taints || facts.applicable ? skipped : undefined;
   }
 
+  /** Once it has begun, what is written while the shadow is switched off is missing there. */
   get #isDualWriting(): boolean {
     const { writes, enabled } = this.#mirror.policy();
-    return enabled && writes === "apply";
+    return writes === "apply" && (enabled || this.#mirror.counters.applied > 0);
   }
 
   #newPair(

@@ -22,6 +22,7 @@ const TABLES = [
   "too_large",
   "unanswered",
   "while_down",
+  "switched_off",
   "cut_off",
 ];
 
@@ -190,6 +191,16 @@ async function cancel(client: unknown): Promise<void> {
   socket.end(request);
   await new Promise((resolve) => socket.on("close", resolve).resume());
 }
+
+/** It would else seem, once the shadow is on again, that going back loses nothing. */
+await t.test("what is written while the shadow is switched off drifts", async (test) => {
+  await twinwire.api.post("/api/v1/migrations/shop/shadow", { enabled: false });
+  await run("insert into switched_off values (1, 'x')", "select * from sound");
+  await twinwire.api.post("/api/v1/migrations/shop/shadow", { enabled: true });
+  const now = await drifted();
+  test.ok(now.includes("switched_off"));
+  test.notOk(now.includes("sound"));
+});
 
 await t.test("a shadow that is down makes what is written meanwhile drift", async (test) => {
   const client = await twinwire.client();

@@ -217,6 +217,18 @@ await t.test("pipelined transactions are told apart by the server's answers", as
   test.same((await twinwire.status()).drifted, []);
 });
 
+/** Half of the writes on the shadow would be worse than none. */
+await t.test("a sample does not thin out what is written", async (test) => {
+  await twinwire.api.post("/api/v1/migrations/shop/shadow", { sample: 0 });
+  const client = await twinwire.client();
+  await client.query("create table sampled (id int primary key)");
+  for (let id = 0; id < 5; id++) await client.query("insert into sampled values ($1)", [id]);
+  await client.end();
+  await twinwire.judged();
+  test.same(await contents("sampled"), ["(0) (1) (2) (3) (4)", "(0) (1) (2) (3) (4)"]);
+  await twinwire.api.post("/api/v1/migrations/shop/shadow", { sample: 1 });
+});
+
 await t.test("what writes answer is compared: rows affected, and rows returned", async (test) => {
   await sides.both("create table prices (id int primary key, amount int)");
   await sides.both("insert into prices values (1, 10), (2, 20)");

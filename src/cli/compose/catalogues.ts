@@ -96,14 +96,7 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
   const begin = (side: Side): Promise<void> =>
     follow(side, new Backoff(FIRST_RETRY_MS, LAST_RETRY_MS, deps.random));
   return {
-    functions: {
-      // As long as nothing is known of a side every function may be volatile.
-      isVolatile: (name) => {
-        const { old: first, new: second } = known;
-        if (first.catalogue === undefined && second.catalogue === undefined) return true;
-        return [first, second].some((side) => side.catalogue?.volatileFunctions.has(name) === true);
-      },
-    },
+    functions: { isVolatile: (name) => isVolatile(known, name) },
     typesOf: (side) => (oid) => known[side].catalogue?.typeNames.get(oid),
     reachable: (side) => {
       const { failure } = known[side];
@@ -116,6 +109,12 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
       for (const timer of timers.values()) clearTimeout(timer);
     },
   };
+}
+
+/** As long as nothing is known of either side every function may be volatile. */
+function isVolatile({ old: first, new: second }: Record<Side, Known>, name: string): boolean {
+  if (first.catalogue === undefined && second.catalogue === undefined) return true;
+  return [first, second].some((side) => side.catalogue?.volatileFunctions.has(name) === true);
 }
 
 function sameFunctions(before: Catalogue | undefined, after: Catalogue): boolean {

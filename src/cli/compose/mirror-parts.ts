@@ -87,7 +87,9 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
       bytes: shadow().queue.bytes,
       timeoutMs: shadow().timeoutMs,
     }),
-    draw: () => shadow().sample >= 1 || parts.random() < shadow().sample,
+    // A shadow that takes writes takes all of them: with a sample of them its tables would drift.
+    draw: () =>
+      shadow().writes === "apply" || shadow().sample >= 1 || parts.random() < shadow().sample,
     excluded: settings.excluded,
     newCapture: () => new AnswerCapture(settings.config().compare.keepBytes, parts.newDigester),
     shadowSide: () => otherSide(primary()),

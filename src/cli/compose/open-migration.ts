@@ -73,6 +73,8 @@ export async function openMigration(
     { ...deps, log },
     () => primary,
     (side) => {
+      // What still waits of clients that are gone was answered by the sides as they were.
+      for (const shadow of parts.mirror.live) shadow.close();
       primary = side;
       parts.mirror.health.forget();
     },
