@@ -46,10 +46,7 @@ type Known = {
 const UNKNOWN: Known = { catalogue: undefined, failure: "not asked yet", readAtMs: 0 };
 
 export function openCatalogues(deps: CataloguesDeps): Catalogues {
-  const known: Record<Side, Known> = {
-    old: { ...UNKNOWN },
-    new: { ...UNKNOWN },
-  };
+  const known: Record<Side, Known> = { old: { ...UNKNOWN }, new: { ...UNKNOWN } };
   const timers = new Map<Side, NodeJS.Timeout>();
   let closed = false;
   const refresh = async (side: Side): Promise<void> => {
