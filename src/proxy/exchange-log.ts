@@ -238,12 +238,15 @@ export class ExchangeLog {
    * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
    */
   #dropSkipped({ kind, copiesIn, closesCopy, obscure, failed }: Exchange): void {
-    const inCopy = kind === "batch" && copiesIn && !closesCopy;
+    const inCopy = copiesIn && !closesCopy;
     if (!inCopy && !(obscure && failed)) return;
     while (this.#open[0]?.bare === true) {
-      const skipped = this.#open.shift();
+      const closes = this.#open[0].closesCopy;
+      // The COPY of a Query ends with CopyDone: a Sync after it is answered.
+      if (closes && kind === "query" && inCopy) return;
+      this.#open.shift();
       if (failed) this.#doubtful++;
-      if (skipped?.closesCopy !== false) return;
+      if (closes || !inCopy) return;
     }
   }
 

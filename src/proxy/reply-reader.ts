@@ -74,10 +74,9 @@ export class ReplyReader {
    * @returns undefined when it was too much to keep
    */
   takeEarly(): readonly Buffer[] | undefined {
+    if (this.#earlyBytes === 0 || this.#deps.log.head !== undefined) return NO_PIECES;
     const early = this.#early;
-    if (this.#earlyBytes === 0) return early;
-    this.#early = [];
-    this.#earlyBytes = 0;
+    this.#forgetEarly();
     return early;
   }
 
@@ -88,6 +87,7 @@ export class ReplyReader {
       return;
     }
     const complete = log.take(type, bytes, start, end);
+    if (this.#earlyBytes > 0) this.#settleEarly(type);
     if (type !== Backend.ReadyForQuery) return;
     const upTo = this.#frames.position;
     complete?.exchange.pair?.capture?.append(this.#chunk, this.#begin, upTo);
@@ -97,8 +97,10 @@ export class ReplyReader {
 
   #capture(upTo: number): void {
     const { log, batchOpen } = this.#deps;
-    if (log.head !== undefined) log.head.pair?.capture?.append(this.#chunk, this.#begin, upTo);
-    else if (batchOpen()) this.#keepEarly(upTo);
+    const { head } = log;
+    // A Sync alone may be passed over: then these are the first bytes of the next answer.
+    if (head?.bare === true || (head === undefined && batchOpen())) this.#keepEarly(upTo);
+    else head?.pair?.capture?.append(this.#chunk, this.#begin, upTo);
   }
 
   #keepEarly(upTo: number): void {
@@ -106,6 +108,22 @@ export class ReplyReader {
     if (this.#earlyBytes > this.#deps.keepBytes()) this.#early = undefined;
     else this.#early?.push(Buffer.from(this.#chunk.subarray(this.#begin, upTo)));
   }
+
+  /** A frame has told whose the kept bytes are. */
+  #settleEarly(type: number): void {
+    const { head } = this.#deps.log;
+    if (type !== Backend.ReadyForQuery) {
+      if (head === undefined) return;
+      for (const piece of this.#early ?? []) head.pair?.capture?.append(piece, 0, piece.length);
+    }
+    this.#forgetEarly();
+  }
+
+  #forgetEarly(): void {
+    this.#early = [];
+    this.#earlyBytes = 0;
+  }
 }
 
+const NO_PIECES: readonly Buffer[] = [];
 const NOTHING = Buffer.alloc(0);

@@ -29,7 +29,9 @@ export const copies: readonly Conversation[] = [
   talk(
     "COPY OUT",
     asked("copy (select id, name from items where id < 30) to stdout"),
-    asked("copy items to stdout (format csv, header); select 'after'"),
+    asked(
+      "copy (select * from items where id < 20) to stdout (format csv, header); select 'after'",
+    ),
     asked("copy (select id, data from items limit 9) to stdout (format binary)"),
     asked("copy (select 1/(5 - id) from items where id < 9 order by id) to stdout"),
     batch("copy (select id from items where id < 4) to stdout"),
