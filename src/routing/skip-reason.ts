@@ -24,7 +24,6 @@ export const SKIP_REASONS = {
   queue_full: "the shadow was too far behind",
   shadow_down: "the shadow could not be reached",
   resync: "the shadow session was waiting for a transaction boundary to catch up",
-  toggle: "the route was being switched",
   desync: "the protocol left the known path, so pairing was no longer certain",
 } as const;
 

@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { ListenConfig } from "../../config/config.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
+import { countSkipped } from "../../mirror/migration-mirror.ts";
 import { SessionMirror } from "../../mirror/session-mirror.ts";
 import { CancelKeys } from "../../proxy/cancel-keys.ts";
 import { Gate } from "../../proxy/gate.ts";
@@ -86,7 +87,13 @@ export function openClients(deps: ClientsDeps): Clients {
         sessions,
         relays,
         sessionDeps: (client) => sessionDeps(deps, gate, client),
-        counted: (outcome) => deps.numbers.connected(outcome),
+        counted: (outcome) => {
+          deps.numbers.connected(outcome);
+          if (outcome !== "replication") return;
+          // Nothing in it is told apart, so the connection counts as one exchange.
+          mirror.counters.seen++;
+          countSkipped(mirror, [], "replication");
+        },
         began: (session, client) => logins.set(session, client),
         ended: (session) => logins.delete(session),
         cancel: async (target) => {
