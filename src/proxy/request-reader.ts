@@ -1,15 +1,11 @@
-import type {
-  PreparedChange,
-  PreparedStatement,
-  PreparedStatements,
-} from "../routing/prepared-statements.ts";
+import type { PreparedStatement, PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
 import type { Analysis } from "../sql/analysis.ts";
-import type { Statement } from "../sql/statement.ts";
 import {
   bindParts,
   closeParts,
   executeParts,
+  parseName,
   parseParts,
   queryText,
 } from "../wire/postgres/frontend-frames.ts";
@@ -29,6 +25,7 @@ type ReaderDeps = {
   readonly sealed: (request: Request) => void;
   readonly terminated: () => void;
 };
+import { RequestParts } from "./request-parts.ts";
 
 /** Frames larger than this are passed on without being collected, and not understood. */
 const WHOLE_FRAME_BYTES = 1 << 20;
@@ -38,9 +35,6 @@ const LIMITS = {
   known: typeFlags(FRONTEND_TYPES),
   maxBodyBytes: LARGEST_MESSAGE_BYTES,
 };
-const NO_CHANGES: readonly PreparedChange[] = [];
-const NO_BOUND: readonly PreparedStatement[] = [];
-const NO_STATEMENTS: readonly Statement[] = [];
 /** A COPY's data is of no use to a shadow; so much is kept until it is known to be that. */
 const KEPT_OF_COPY_BYTES = WHOLE_FRAME_BYTES;
 
@@ -61,21 +55,14 @@ export class RequestReader {
   /** Nothing but Flush and parts of a COPY so far. */
   #bare = true;
   #closesCopy = false;
-  /** Another's until there are more of them: most requests have the statements of one analysis. */
-  #statements: readonly Statement[] = NO_STATEMENTS;
-  #gathered: Statement[] | undefined;
-  #changes: PreparedChange[] | undefined;
-  /** What `changes` prepares. */
-  readonly #parsed = new Set<PreparedStatement>();
-  #bound: PreparedStatement[] | undefined;
-  #obscure = false;
+  readonly #parts = new RequestParts();
   #fault: string | undefined;
 
   constructor(deps: ReaderDeps) {
     this.#deps = deps;
     this.#frames = new FrameReader(LIMITS, {
       frame: (type, bytes, start, end) => this.#frame(type, bytes, start, end),
-      largeFrame: (type) => this.#largeFrame(type),
+      largeFrame: (type, _size, head) => this.#largeFrame(type, head),
     });
   }
 
@@ -177,26 +164,32 @@ export class RequestReader {
     }
   }
 
-  #largeFrame(type: number): void {
+  #largeFrame(type: number, head: Buffer): void {
     if (type === Frontend.CopyFail) return this.#copyDone();
+    // A large value follows the names of portal and statement.
+    if (type === Frontend.Bind) return this.#bind(head, 0, head.length);
     this.#asks();
-    if (type === Frontend.Query || type === Frontend.FunctionCall) {
-      this.#obscure = true;
-      this.#seal(type === Frontend.Query ? "query" : "function_call");
-    } else if (type === Frontend.Parse) {
-      this.#obscure = true;
-    }
+    this.#parts.obscure = true;
+    if (type === Frontend.Query) this.#seal("query");
+    if (type === Frontend.FunctionCall) this.#seal("function_call");
+    if (type === Frontend.Parse) this.#hide(head);
+  }
+
+  /** What is prepared under this name from now on is not known. */
+  #hide(parse: Buffer): void {
+    const name = parseName(parse, 0, parse.length);
+    if (name !== undefined) this.#deps.prepared.send({ type: "close", name });
   }
 
   #query(bytes: Buffer, start: number, end: number): void {
     this.#asks();
     const text = queryText(bytes, start, end);
-    if (text === undefined) this.#obscure = true;
+    if (text === undefined) this.#parts.obscure = true;
     else {
-      this.#runs(this.#deps.analyse(bytes, text.start, text.end).statements);
+      this.#parts.runs(this.#deps.analyse(bytes, text.start, text.end).statements);
     }
     // A Query inside an unfinished batch is answered or skipped depending on earlier errors.
-    if (this.#changes !== undefined || this.#bound !== undefined) this.#obscure = true;
+    if (this.#parts.isBatch) this.#parts.obscure = true;
     this.#seal("query");
   }
 
@@ -204,13 +197,11 @@ export class RequestReader {
     this.#asks();
     const parts = parseParts(bytes, start, end);
     if (parts === undefined) {
-      this.#obscure = true;
+      this.#parts.obscure = true;
       return;
     }
-    const change = { type: "parse", statement: this.#prepare(parts, bytes, start, end) } as const;
-    this.#deps.prepared.send(change);
-    (this.#changes ??= []).push(change);
-    this.#parsed.add(change.statement);
+    const statement = this.#prepare(parts, bytes, start, end);
+    this.#deps.prepared.send(this.#parts.parses(statement, end - start));
   }
 
   /** The same Parse again, as drivers send for the unnamed statement, costs one comparison. */
@@ -238,50 +229,32 @@ export class RequestReader {
     this.#asks();
     const parts = bindParts(bytes, start, end);
     if (parts === undefined) {
-      this.#obscure = true;
+      this.#parts.obscure = true;
       return;
     }
     const statement = this.#deps.prepared.sent(parts.statement);
     this.#portals.set(parts.portal, statement);
-    if (statement !== undefined && !this.#parsed.has(statement)) {
-      (this.#bound ??= []).push(statement);
-    }
+    this.#parts.binds(statement);
   }
 
   #execute(bytes: Buffer, start: number, end: number): void {
     this.#asks();
     const parts = executeParts(bytes, start, end);
     if (parts === undefined) {
-      this.#obscure = true;
+      this.#parts.obscure = true;
       return;
     }
     const statements = this.#portals.get(parts.portal)?.statements;
-    if (statements === undefined) this.#obscure = true;
-    else this.#runs(statements);
-  }
-
-  #runs(statements: readonly Statement[]): void {
-    if (this.#statements.length === 0) {
-      this.#statements = statements;
-      return;
-    }
-    if (this.#gathered === undefined) {
-      this.#gathered = [...this.#statements];
-      this.#statements = this.#gathered;
-    }
-    for (const statement of statements) this.#gathered.push(statement);
+    if (statements === undefined) this.#parts.obscure = true;
+    else this.#parts.runs(statements);
   }
 
   #close(bytes: Buffer, start: number, end: number): void {
     this.#asks();
     const parts = closeParts(bytes, start, end);
-    if (parts === undefined) this.#obscure = true;
+    if (parts === undefined) this.#parts.obscure = true;
     else if (parts.what === "portal") this.#portals.delete(parts.name);
-    else {
-      const change = { type: "close", name: parts.name } as const;
-      this.#deps.prepared.send(change);
-      (this.#changes ??= []).push(change);
-    }
+    else this.#deps.prepared.send(this.#parts.closes(parts.name));
   }
 
   /** What of a COPY came before belongs to no request. */
@@ -305,14 +278,14 @@ export class RequestReader {
     this.#keep(this.#frames.position);
     const request: Request = {
       kind,
-      statements: this.#statements,
+      statements: this.#parts.statements,
       frames: this.#tooMany ? undefined : this.#join(),
       bytes: this.#bytes,
-      changes: this.#changes ?? NO_CHANGES,
-      bound: this.#bound ?? NO_BOUND,
+      changes: this.#parts.changes,
+      bound: this.#parts.bound,
       bare: this.#bare,
       closesCopy: this.#closesCopy,
-      obscure: this.#obscure,
+      obscure: this.#parts.obscure,
     };
     this.#reset();
     this.#deps.sealed(request);
@@ -329,12 +302,7 @@ export class RequestReader {
     this.#tooMany = false;
     this.#bare = true;
     this.#closesCopy = false;
-    this.#statements = NO_STATEMENTS;
-    this.#gathered = undefined;
-    if (this.#changes !== undefined) this.#parsed.clear();
-    this.#changes = undefined;
-    this.#bound = undefined;
-    this.#obscure = false;
+    this.#parts.reset();
   }
 }
 

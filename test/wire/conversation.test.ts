@@ -172,6 +172,44 @@ await t.test("a refused Parse does not hide a later one of the same name", async
   test.strictSame(played.exchanges[2]?.statements, ["select $1 + $2"]);
 });
 
+await t.test("a value too large to be read does not hide whose it is", async (test) => {
+  // The portal kept the statement it was bound to before, and so that was taken to run.
+  const large = "x".repeat(3_000_000);
+  const played = after([">", parse("", "select 1"), bind("", ""), execute(""), sync]);
+  played.backend(Buffer.concat([parsed, bound, COMPLETE, ready("I")]));
+  const bytes = Buffer.concat([
+    parse("writes", "insert into inbox values ($1)"),
+    bind("", "writes", [large]),
+    execute(""),
+    sync,
+  ]);
+  // The names may come in pieces.
+  for (let at = 0; at < 200; at++) played.frontend(bytes.subarray(at, at + 1));
+  for (let at = 200; at < bytes.length; at += 60_001)
+    played.frontend(bytes.subarray(at, at + 60_001));
+  played.backend(Buffer.concat([parsed, bound, COMPLETE, ready("I")]));
+  test.match(played.exchanges[1], {
+    asked: "batch",
+    statements: ["insert into inbox values ($1)"],
+  });
+  test.notOk(played.log.confused);
+});
+
+await t.test("a text too large to be read takes the place of the one before", async (test) => {
+  const played = after([">", parse("", "select 1"), sync]);
+  played.backend(Buffer.concat([parsed, ready("I")]));
+  const bytes = Buffer.concat([
+    parse("", `insert into inbox values ('${"x".repeat(2_000_000)}')`),
+    sync,
+  ]);
+  for (let at = 0; at < bytes.length; at += 65_536)
+    played.frontend(bytes.subarray(at, at + 65_536));
+  played.backend(Buffer.concat([parsed, ready("I")]));
+  played.frontend(Buffer.concat([bind("", ""), execute(""), sync]));
+  played.backend(Buffer.concat([bound, COMPLETE, ready("I")]));
+  test.match(played.exchanges[2], { asked: "batch obscure", statements: [] });
+});
+
 await t.test("portals end with their transaction", async (test) => {
   const played = after(
     [">", query("begin")],

@@ -8,8 +8,11 @@
 export type FrameSink = {
   /** A whole frame, header included, at [start, end) of `bytes`. */
   frame(type: number, bytes: Buffer, start: number, end: number): void;
-  /** A frame of `size` bytes, header included, was too large to be collected and has passed. */
-  largeFrame(type: number, size: number): void;
+  /**
+   * A frame of `size` bytes, header included, was too large to be collected and has passed. `head`
+   * are its first bytes: names stand there.
+   */
+  largeFrame(type: number, size: number, head: Buffer): void;
 };
 
 export type FrameLimits = {
@@ -24,6 +27,8 @@ export type FrameLimits = {
 };
 
 const HEADER_BYTES = 5;
+/** So much is kept of the beginning of a frame that is too large. */
+const HEAD_BYTES = 512;
 export const LARGEST_MESSAGE_BYTES = 0x3fffffff;
 
 /** Flags for a set of type bytes, to be read with one index operation per frame. */
@@ -48,6 +53,7 @@ export class FrameReader {
   /** Bytes still to come of a frame that is only stepped over, and what it is. */
   #toSkip = 0;
   #skipped = NO_FRAME;
+  #head: Buffer = EMPTY;
   #position = 0;
   #halted = false;
   #fault: FrameFault | undefined;
@@ -85,6 +91,7 @@ export class FrameReader {
     if (this.#toSkip > 0) {
       const skipped = Math.min(this.#toSkip, end - at);
       this.#toSkip -= skipped;
+      this.#keepHead(bytes, at, at + skipped);
       at += skipped;
       this.#passed(at);
     }
@@ -102,7 +109,7 @@ export class FrameReader {
       if (interesting[type] !== 0) {
         this.#position = next;
         if (length < wholeBytes) this.#sink.frame(type, bytes, at, next);
-        else this.#sink.largeFrame(type, 1 + length);
+        else this.#sink.largeFrame(type, 1 + length, bytes.subarray(at, at + HEAD_BYTES));
         if (this.#halted) return next;
       }
       at = next;
@@ -141,7 +148,14 @@ export class FrameReader {
     }
     this.#skipped = frame;
     this.#toSkip = frame.size - (end - at);
+    this.#keepHead(bytes, at, end);
     return end;
+  }
+
+  #keepHead(bytes: Buffer, start: number, end: number): void {
+    const wanted = Math.min(HEAD_BYTES - this.#head.length, end - start);
+    if (wanted <= 0 || this.#limits.interesting[this.#skipped.type] === 0) return;
+    this.#head = Buffer.concat([this.#head, bytes.subarray(start, start + wanted)]);
   }
 
   #append(bytes: Buffer, at: number, end: number, capacity: number): void {
@@ -169,10 +183,12 @@ export class FrameReader {
     const size = 1 + length;
     const missing = size - this.#carried;
     if (this.#limits.interesting[type] === 0 || size > this.#limits.wholeBytes) {
-      this.#carried = 0;
       const skipped = Math.min(missing, end - at);
       this.#skipped = { type, size };
       this.#toSkip = missing - skipped;
+      this.#keepHead(this.#carry, 0, this.#carried);
+      this.#keepHead(bytes, at, at + skipped);
+      this.#carried = 0;
       this.#passed(at + skipped);
       return at + skipped;
     }
@@ -195,7 +211,9 @@ export class FrameReader {
     const { type, size } = this.#skipped;
     if (this.#limits.interesting[type] === 0) return;
     this.#position = at;
-    this.#sink.largeFrame(type, size);
+    const head = this.#head;
+    this.#head = EMPTY;
+    this.#sink.largeFrame(type, size, head);
   }
 
   #fail(type: number, length: number, at: number): -1 {

@@ -37,6 +37,13 @@ export function parseParts(
   };
 }
 
+/** Parse: the statement's name alone, from the beginning of a frame. */
+export function parseName(bytes: Buffer, start: number, end: number): string | undefined {
+  const at = start + HEADER_BYTES;
+  const nameEnd = terminator(bytes, at, end);
+  return nameEnd < 0 ? undefined : bytes.toString("latin1", at, nameEnd);
+}
+
 /** Bind: portal and statement name. Names are kept as Latin-1 so that any bytes survive. */
 export function bindParts(
   bytes: Buffer,
