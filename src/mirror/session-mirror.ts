@@ -153,6 +153,7 @@ export class SessionMirror {
       if (pair.shadow !== undefined) this.#judge(pair);
     }
     this.#shadow.drop((pair) => gone.has(pair), "disconnected");
+    this.#shadow.cancelRunning((pair) => gone.has(pair));
     if (this.#transaction.kind === "mirrored") this.#shadow.rollBackWhenIdle();
     this.#shadow.closeWhenIdle();
   }

@@ -131,6 +131,11 @@ export class ShadowSession {
     this.#leave();
   }
 
+  /** Cancels what is running if it runs for nobody any more. */
+  cancelRunning(isGone: (pair: Pair) => boolean): void {
+    if (this.#running !== undefined && isGone(this.#running)) this.#cancelRunning();
+  }
+
   /** The transaction goes on without the shadow: it is undone there once its last exchange ran. */
   rollBackWhenIdle(): void {
     this.#rollBack = true;
