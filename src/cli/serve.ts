@@ -35,10 +35,12 @@ export async function serve(options: { readonly config: string }): Promise<numbe
       throw error;
     },
   );
-  announce(admin.address, migrations);
+  // Whoever reads the announcement may send a signal at once; unheard it would end the process.
   const stopReloading = reloadOnHangup(options.config, config, migrations, log);
+  const stopping = stopSignal();
+  announce(admin.address, migrations);
 
-  const signal = await stopSignal();
+  const signal = await stopping;
   draining.now = true;
   log.info(
     { signal, drainMs: DRAIN_MS },

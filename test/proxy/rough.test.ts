@@ -372,8 +372,7 @@ await t.test(
     const directBusy = await openRaw(mortal.port);
     // What the server has not read when it dies makes its end a reset.
     for (const session of [busy, directBusy]) {
-      session.send(query("select pg_sleep(60)"));
-      session.send(query("select 'not read'"));
+      session.send(Buffer.concat([query("select pg_sleep(60)"), query("select 'not read'")]));
     }
     await untilTrue(
       mortal,
