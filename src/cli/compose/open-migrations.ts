@@ -6,7 +6,7 @@ import { openControlStore } from "../../control/embedded-control-store.ts";
 import { openEmbeddedDatabase } from "../../control/embedded-database.ts";
 import { storeSecret } from "../../control/store-secret.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
-import { openAnalyser } from "../../sql/analyser.ts";
+import { openLeanAnalyser } from "./lean-analyser.ts";
 import { showMigration } from "./migration-metrics.ts";
 import { openMigrationRecord } from "./migration-record.ts";
 import type { Migration } from "./open-migration.ts";
@@ -38,7 +38,7 @@ export async function openMigrations(
   try {
     const clock = systemClock;
     const control = await openControlStore(database, { clock });
-    const analyser = await openAnalyser();
+    const analyser = await openLeanAnalyser();
     const loginSecret = storeSecret(database, "login", randomBytes);
     let session = 0;
     for (const migrationConfig of config.migrations) {
