@@ -14,6 +14,17 @@ export function memoryOf(pid: number): { readonly now: number; readonly peak: nu
   return { now: megabytes("VmRSS"), peak: megabytes("VmHWM") };
 }
 
+/** How many connections of the local server on this port hold bytes that it has not read. */
+export function connectionsWithUnread(port: number): number {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const [, ...connections] = readFileSync("/proc/net/tcp", "utf8").trimEnd().split("\n");
+  return connections.filter((line) => {
+    // sl local_address rem_address st tx_queue:rx_queue …
+    const [, address, , , queues] = line.trim().split(/\s+/);
+    return address?.endsWith(local) === true && !queues?.endsWith(":00000000");
+  }).length;
+}
+
 /** Waits until the condition holds. @throws with what was last seen when it never does. */
 export async function eventually(
   what: string,
