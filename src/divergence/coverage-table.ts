@@ -63,6 +63,8 @@ function newEntry(fingerprint: string, statement: string): CoverageEntry {
     skipped: new Map(),
     incomparable: new Map(),
     toleratedReasons: new Map(),
+    askedTwice: 0,
+    varies: new Map(),
     recordLatency(side, elapsedMs): void {
       // A histogram takes a kilobyte: most fingerprints of a long tail never need one.
       (latency[side] ??= openLatencyHistogram()).record(elapsedMs);

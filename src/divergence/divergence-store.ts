@@ -110,6 +110,10 @@ export function openDivergenceStore(deps: DivergenceStoreDeps): DivergenceStore 
       const { group, isNew } = groups.add(occurrence);
       if (isNew) deps.onDivergence?.(divergenceItem(group));
     },
+    unsettled() {},
+    isConfirmed: () => false,
+    wantsPlans: () => false,
+    plans() {},
     divergences(page) {
       const { items, next } = pageOf([...groups.all()].sort(byGravity), page, ({ id }) => id);
       return { items: items.map(divergenceItem), next };

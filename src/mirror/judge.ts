@@ -108,11 +108,12 @@ function recordVerdict(deps: JudgeDeps, pair: Pair, verdict: Verdict): void {
 
 function recordDivergence(
   { clock, recorder }: JudgeDeps,
-  pair: Pair,
+  _pair: Pair,
   statement: Statement,
   finding: Finding,
 ): void {
-  recorder.divergent({ statement, finding, atMs: clock.nowMs(), request: pair.frames });
+  const exchange = undefined;
+  recorder.divergent({ statement, finding, atMs: clock.nowMs(), exchange, settled: "" });
 }
 
 function recordLatencies(

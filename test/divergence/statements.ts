@@ -27,6 +27,7 @@ export function occurrenceOf(
     statement,
     finding: { reason: "value", explanation: "A value differs.", statement: 0, ...finding },
     atMs,
-    request: new Uint8Array(),
+    exchange: undefined,
+    settled: "The primary agreed with itself, and the shadow still differed.",
   };
 }
