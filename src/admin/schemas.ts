@@ -86,6 +86,7 @@ const fingerprint = z.object({
   skipped: counts,
   incomparable: counts,
   verdicts,
+  advice: z.array(text).readonly(),
   latency: z.object({ verdict: text, old: quantiles, new: quantiles }),
 });
 

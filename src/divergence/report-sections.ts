@@ -1,4 +1,5 @@
 import { DIFFERENCE_REASONS, INCOMPARABLE_REASONS } from "../compare/verdict.ts";
+import { ADVICE } from "../sql/relation-catalogue.ts";
 import type { DivergenceItem, FingerprintItem, Quantiles } from "./items.ts";
 import type { NotCompared, ReportData } from "./report-data.ts";
 
@@ -35,6 +36,7 @@ export function reportBlocks(data: ReportData): readonly Block[] {
     ...divergenceBlocks(data),
     ...toleratedBlocks(data),
     ...notComparedBlocks(data),
+    ...adviceBlocks(data),
     ...driftedBlocks(data),
     ...statementBlocks(data),
     ...attemptBlocks(data),
@@ -132,6 +134,26 @@ function notComparedBlocks(data: ReportData): readonly Block[] {
     share(count, data.totals.seen),
   ]);
   return [heading(2, "Not compared, and why"), table(["reason", "why", "count", "share"], rows)];
+}
+
+/** Findings of their own: the sides may agree today and differ with the next plan. */
+function adviceBlocks({ fingerprints }: ReportData): readonly Block[] {
+  const sentences: Readonly<Record<string, string>> = ADVICE;
+  const rows = fingerprints.flatMap(({ statement, seen, advice, incomparable }) =>
+    advice.map((word) => [
+      statement,
+      `${word}: ${sentences[word] ?? word}`,
+      number(seen),
+      number(incomparable["underspecified"] ?? incomparable[word] ?? 0),
+    ]),
+  );
+  if (rows.length === 0) return [];
+  const shown = rows.slice(0, STATEMENTS_SHOWN);
+  return [
+    heading(2, "Answers that the statement leaves open"),
+    table(["statement", "why", "seen", "differed"], shown),
+    ...moreThan(rows.length, shown.length),
+  ];
 }
 
 function driftedBlocks({ drifted }: ReportData): readonly Block[] {

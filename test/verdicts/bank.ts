@@ -1,4 +1,4 @@
-import pg from "pg";
+import type pg from "pg";
 
 /** The tables of pgbench, ten branches of a thousand accounts each. The two sides hold the same rows. */
 export const BANK_TABLES = `
@@ -62,7 +62,7 @@ const READS: readonly Read[] = [
 const DECK = READS.flatMap((read) => Array.from({ length: read[0] }, () => read));
 
 /** One read of the mix. */
-export async function read(client: pg.Client, draw: (most: number) => number): Promise<void> {
+export async function look(client: pg.Client, draw: (most: number) => number): Promise<void> {
   const [, text, most] = DECK[draw(DECK.length) - 1] ?? [0, "select 1", []];
   await client.query({ text, values: most.map(draw) });
 }

@@ -71,6 +71,31 @@ await t.test("noise of a login's settings", async (test) => {
   }
 });
 
+await t.test(
+  "what a statement leaves open is a finding of its own, differing or not",
+  async (test) => {
+    await sides.both(
+      `create table n_alike (id int, kind int); insert into n_alike values (1, 1), (2, 1)`,
+    );
+    const client = await twinwire.client();
+    await client.query("select id, kind from n_alike limit 1");
+    await client.query("select id, kind from n_alike order by kind, id limit 1");
+    await client.end();
+    await twinwire.judged();
+    const items = await twinwire.fingerprints();
+    const adviceOn = (table: string): readonly string[] =>
+      items.filter(({ statement }) => statement.includes(table)).flatMap(({ advice }) => advice);
+    test.same(adviceOn("n_alike limit"), ["underspecified"], "it did not differ");
+    test.same(adviceOn("n_limit"), ["underspecified"]);
+    test.same(adviceOn("n_tied"), ["ties"]);
+    test.same(adviceOn("n_agg_0"), ["unordered_aggregate"]);
+    test.same(adviceOn("n_order"), []);
+    const report = await twinwire.api.getText("/api/v1/migrations/shop/report?format=md");
+    test.match(report, "## Answers that the statement leaves open");
+    test.match(report, "select id, kind from n_alike limit");
+  },
+);
+
 await t.test("none of it is called a divergence", async (test) => {
   const percent = Math.floor((1 - reported.length / asked) * 1000) / 10;
   test.comment(

@@ -5,7 +5,7 @@ import type { Mirrored } from "../mirror/mirrored.ts";
 import { startMirrored, until } from "../mirror/mirrored.ts";
 import { DATABASE, startTwoSides } from "../mirror/two-sides.ts";
 import type { TwoSides } from "../mirror/two-sides.ts";
-import { BANK_ROWS, BANK_TABLES, read, transfer } from "./bank.ts";
+import { BANK_ROWS, BANK_TABLES, look, transfer } from "./bank.ts";
 import { openLaggingRelay } from "./lagging-relay.ts";
 
 const LAG_MS = 200;
@@ -77,7 +77,7 @@ async function load(sides: TwoSides, twinwire: Mirrored, mirrored: number): Prom
         transfers++;
       }
       for (let count = 0; count < READS_AFTER_A_TRANSFER && !over.is; count++)
-        await read(client, draw);
+        await look(client, draw);
     }
     await client.end();
   };

@@ -16,6 +16,7 @@ import { ShadowHealth } from "../../mirror/shadow-health.ts";
 import { FactsTable } from "../../mirror/statement-facts.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
+import type { RelationCatalogue } from "../../sql/relation-catalogue.ts";
 import type { Statement } from "../../sql/statement.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
@@ -25,6 +26,7 @@ type MirrorParts = {
   readonly random: () => number;
   readonly settings: MigrationSettings;
   readonly catalogues: Catalogues;
+  readonly relations: RelationCatalogue;
   readonly recorder: Recorder;
   readonly drifted: DriftedTables;
   readonly noteOwed: MigrationMirror["noteOwed"];
@@ -44,7 +46,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
   const counters = newMirrorCounters();
   const facts = new FactsTable({
     recorder,
-    catalogue: catalogues.functions,
+    catalogue: { ...catalogues.functions, ...parts.relations },
     safeFunctions: () => new Set(settings.config().compare.safeFunctions),
   });
   const compare = (
@@ -54,7 +56,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     remembered: CompareContext["remembered"],
   ): Verdict =>
     parts.compare(ofPrimary, ofShadow, {
-      statements,
+      statements: statements.map((statement) => facts.of(statement).known),
       remembered,
       rules: settings.rules(),
       primaryTypes: catalogues.typesOf(primary()),

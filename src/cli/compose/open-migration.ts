@@ -22,6 +22,7 @@ import type { MigrationSettings } from "./migration-settings.ts";
 import { openSettings } from "./migration-settings.ts";
 import { readinessFacts } from "./migration-status.ts";
 import { openMirrorParts } from "./mirror-parts.ts";
+import { openRelationKnowledge } from "./relation-knowledge.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
 import { openTrafficNumbers } from "./traffic-numbers.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -131,6 +132,7 @@ function openParts(
     random: Math.random,
     settings,
     catalogues,
+    relations: openRelationKnowledge(deps.analyser, (side) => catalogues.relationsOf(side)),
     recorder: record.verdicts,
     drifted: record.drifted,
     noteOwed: (tables) => record.owed.note(tables),
