@@ -10,6 +10,7 @@ import type { ControlStore } from "../../control/control-store.ts";
 import type { Conductor } from "../../cutover/conductor.ts";
 import { openConductor, recoverRoute } from "../../cutover/conductor.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
+import type { ShadowPosition } from "../../mirror/shadow-position.ts";
 import type { Listener } from "../../proxy/listener.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
@@ -22,7 +23,10 @@ import type { MigrationSettings } from "./migration-settings.ts";
 import { openSettings } from "./migration-settings.ts";
 import { readinessFacts } from "./migration-status.ts";
 import { openMirrorParts } from "./mirror-parts.ts";
-import { openRelationKnowledge } from "./relation-knowledge.ts";
+import { openPosition } from "./open-position.ts";
+import type { Rechecks } from "./rechecks.ts";
+import { openRechecks } from "./rechecks.ts";
+import { compareKnowing, openRelationKnowledge } from "./relation-knowledge.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
 import { openTrafficNumbers } from "./traffic-numbers.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -34,6 +38,8 @@ export type Migration = Pick<Clients, "sessions" | "relays"> & {
   readonly settings: MigrationSettings;
   readonly catalogues: Catalogues;
   readonly mirror: MigrationMirror;
+  readonly position: ShadowPosition;
+  readonly rechecks: Rechecks;
   readonly record: MigrationRecord;
   readonly conductor: Conductor;
   readonly numbers: TrafficNumbers;
@@ -78,6 +84,7 @@ export async function openMigration(
       for (const shadow of parts.mirror.live) shadow.close();
       primary = side;
       parts.mirror.health.forget();
+      parts.position.forget();
     },
   );
   const { record, clients } = parts;
@@ -97,7 +104,7 @@ export async function openMigration(
       if (event.type === "attempt" && typeof pauseMs === "number") parts.numbers.paused(pauseMs);
     },
   });
-  await parts.upstreams.catalogues.ready;
+  await Promise.all([parts.upstreams.catalogues.ready, parts.position.ready]);
   const listener = await clients.listen(first.listen, first.old.url.database);
   const migration = migrationOf(settings, parts, { conductor, listener }, clock);
   return migration;
@@ -107,6 +114,8 @@ type Parts = {
   readonly record: MigrationRecord;
   readonly numbers: TrafficNumbers;
   readonly upstreams: Upstreams;
+  readonly position: ShadowPosition;
+  readonly rechecks: Rechecks;
   readonly mirror: MigrationMirror;
   readonly clients: Clients;
 };
@@ -127,8 +136,24 @@ function openParts(
     loginSecret: deps.loginSecret,
   });
   const { sides, catalogues } = upstreams;
+  const position = openPosition(settings, { clock, primary });
+  const compare = compareKnowing(openComparer(), (statement) => mirror.facts.of(statement).known);
+  const newDigester = (): ReturnType<typeof openReplyDigester> => openReplyDigester();
+  const rechecks = openRechecks({
+    clock,
+    settings,
+    catalogues,
+    sides,
+    position,
+    primary,
+    compare,
+    newDigester,
+    credentialsOf: (user) => clients.credentialsOf(user),
+  });
   const mirror = openMirrorParts({
     clock,
+    position,
+    rechecks,
     random: Math.random,
     settings,
     catalogues,
@@ -137,8 +162,8 @@ function openParts(
     drifted: record.drifted,
     noteOwed: (tables) => record.owed.note(tables),
     primary,
-    compare: openComparer(),
-    newDigester: () => openReplyDigester(),
+    compare,
+    newDigester,
     dial: (side, startup, own) => sides.dial(side, startup, own),
     cancel: (side, server) => void sides.cancel(side, server),
     shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),
@@ -154,7 +179,7 @@ function openParts(
     primary,
     setPrimary,
   });
-  return { record, numbers, upstreams, mirror, clients };
+  return { record, numbers, upstreams, position, rechecks, mirror, clients };
 }
 
 function migrationOf(
@@ -163,7 +188,7 @@ function migrationOf(
   { conductor, listener }: { readonly conductor: Conductor; readonly listener: Listener },
   clock: Clock,
 ): Migration {
-  const { record, numbers, upstreams, mirror, clients } = parts;
+  const { record, numbers, upstreams, position, rechecks, mirror, clients } = parts;
   const { sessions, relays } = clients;
   const timeCheck = checkTimes(mirror, clock);
   const forgetOwed = (): void => {
@@ -175,6 +200,8 @@ function migrationOf(
     settings,
     catalogues: upstreams.catalogues,
     mirror,
+    position,
+    rechecks,
     record,
     conductor,
     sessions,
@@ -196,6 +223,8 @@ function migrationOf(
       clearInterval(owedCheck);
       forgetOwed();
       for (const shadow of mirror.live) shadow.close();
+      rechecks.close();
+      position.close();
       await conductor.close();
       await upstreams.close();
       record.close();

@@ -1,9 +1,10 @@
 import { Buffer } from "node:buffer";
+import type { Comparer } from "../../compare/compare.ts";
 import type { Side } from "../../routing/side.ts";
 import type { Analyser } from "../../sql/analyser.ts";
 import { withRelations } from "../../sql/relation-catalogue.ts";
 import type { RelationCatalogue } from "../../sql/relation-catalogue.ts";
-import type { Noise } from "../../sql/statement.ts";
+import type { Noise, Statement } from "../../sql/statement.ts";
 import type { Relation, Relations } from "../../upstream/relations.ts";
 
 /**
@@ -53,6 +54,20 @@ export function openRelationKnowledge(
     },
   };
   return knowledge;
+}
+
+/** Compares by what is known of each statement. */
+export function compareKnowing(
+  compare: Comparer,
+  known: (statement: Statement) => Statement,
+): Comparer {
+  return (primary, shadow, context) => {
+    // Hot path: mostly nothing more is known of a statement than its text says.
+    const { statements } = context;
+    return statements.every((statement) => known(statement) === statement)
+      ? compare(primary, shadow, context)
+      : compare(primary, shadow, { ...context, statements: statements.map(known) });
+  };
 }
 
 const NONE: ReadonlySet<Noise> = new Set();
