@@ -12,6 +12,11 @@ export async function ask(client: pg.Client, form: Form, { sql, values = [] }: A
   await client.query(queryOf(form, sql, values)).catch(() => undefined);
 }
 
+/** Says something before or after the question. */
+export async function say(client: pg.Client, statements: readonly string[]): Promise<void> {
+  for (const sql of statements) await ask(client, "simple", { sql });
+}
+
 function queryOf(form: Form, sql: string, values: readonly string[]): pg.QueryConfig {
   if (form === "simple") return { text: withLiterals(sql, values) };
   // Values stay the bytes they are: the driver knows the binary format of few types.

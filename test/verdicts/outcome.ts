@@ -22,25 +22,38 @@ type Report = {
   readonly divergences: readonly { readonly reason: string; readonly count: number }[];
 };
 
-/**
- * Does something through Twinwire and reads off the counters what became of it. Every statement lands in exactly one
- * of them: what is in none has vanished, and this fails.
- * @returns the outcomes that counted one more than before, sorted
- */
-export async function outcomesOf(
-  twinwire: Mirrored,
-  act: () => Promise<unknown>,
-): Promise<readonly string[]> {
-  const before = await tally(twinwire);
-  await act();
-  return until("the outcome of an exchange", async () => {
-    await twinwire.judged();
-    const after = await tally(twinwire);
-    const grown = [...after].flatMap(([outcome, count]) =>
-      count > (before.get(outcome) ?? 0) ? [outcome] : [],
-    );
-    return grown.length === 0 ? undefined : grown.toSorted();
-  });
+/** Reads off the counters what becomes of what is done through Twinwire. */
+export type Outcomes = {
+  /**
+   * Does something and says what counted one more than before, sorted. Every statement lands in exactly one counter:
+   * what is in none has vanished, and this fails.
+   */
+  of(act: () => Promise<unknown>): Promise<readonly string[]>;
+  /** Does something of which the outcome does not matter. */
+  aside(act: () => Promise<unknown>): Promise<void>;
+};
+
+export async function openOutcomes(twinwire: Mirrored): Promise<Outcomes> {
+  let counted = await tally(twinwire);
+  return {
+    of: async (act) => {
+      await act();
+      return until("the outcome of an exchange", async () => {
+        await twinwire.judged();
+        const before = counted;
+        counted = await tally(twinwire);
+        const grown = [...counted].flatMap(([outcome, count]) =>
+          count > (before.get(outcome) ?? 0) ? [outcome] : [],
+        );
+        return grown.length === 0 ? undefined : grown.toSorted();
+      });
+    },
+    aside: async (act) => {
+      await act();
+      await twinwire.judged();
+      counted = await tally(twinwire);
+    },
+  };
 }
 
 async function tally(twinwire: Mirrored): Promise<ReadonlyMap<string, number>> {

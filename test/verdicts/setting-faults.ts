@@ -136,7 +136,7 @@ const SETTINGS: readonly Setting[] = [
   {
     name: "default_transaction_isolation",
     value: "serializable",
-    ask: { sql: "show transaction_isolation" },
+    ask: { sql: "show default_transaction_isolation" },
     found: "divergent text_value",
   },
   {

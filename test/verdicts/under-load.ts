@@ -36,7 +36,9 @@ export async function runUnderLoad(mirrored: number): Promise<UnderLoad> {
     const relay = await openLaggingRelay(sides.old.port, LAG_MS);
     try {
       await replicate(sides, relay.port);
-      const twinwire = await startMirrored(sides);
+      const twinwire = await startMirrored(sides, {
+        migration: { compare: { recheck: { patience: "5s", concurrent: 8, per_minute: 6000 } } },
+      });
       try {
         return await load(sides, twinwire, mirrored);
       } finally {

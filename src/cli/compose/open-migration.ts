@@ -138,7 +138,6 @@ function openParts(
   const { sides, catalogues } = upstreams;
   const position = openPosition(settings, { clock, primary });
   const compare = compareKnowing(openComparer(), (statement) => mirror.facts.of(statement).known);
-  const newDigester = (): ReturnType<typeof openReplyDigester> => openReplyDigester();
   const rechecks = openRechecks({
     clock,
     settings,
@@ -147,7 +146,7 @@ function openParts(
     position,
     primary,
     compare,
-    newDigester,
+    newDigester: () => openReplyDigester(),
     credentialsOf: (user) => clients.credentialsOf(user),
   });
   const mirror = openMirrorParts({
@@ -157,13 +156,13 @@ function openParts(
     random: Math.random,
     settings,
     catalogues,
-    relations: openRelationKnowledge(deps.analyser, (side) => catalogues.relationsOf(side)),
+    relations: openRelationKnowledge(deps.analyser, catalogues.relationsOf),
     recorder: record.verdicts,
     drifted: record.drifted,
     noteOwed: (tables) => record.owed.note(tables),
     primary,
     compare,
-    newDigester,
+    newDigester: () => openReplyDigester(),
     dial: (side, startup, own) => sides.dial(side, startup, own),
     cancel: (side, server) => void sides.cancel(side, server),
     shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),

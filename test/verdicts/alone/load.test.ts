@@ -8,7 +8,7 @@ import { figures, runUnderLoad } from "../under-load.ts";
 const MIRRORED = 20_000;
 
 const run = await runUnderLoad(MIRRORED);
-for (const line of figures(run)) t.comment(line);
+for (const line of figures(run)) t.comment(`figure: ${line}`);
 t.equal(run.apart, 0, "NEW holds what OLD holds");
 t.same(run.divergences, [], "no divergence");
 t.equal(run.status.verdicts.divergent, 0);
