@@ -1,6 +1,6 @@
 import type pg from "pg";
 
-/** The tables of pgbench, ten branches of a thousand accounts each. The two sides hold the same rows. */
+/** The tables of pgbench, ten branches of ten thousand accounts each. The two sides hold the same rows. */
 export const BANK_TABLES = `
   create table pgbench_branches (bid int primary key, bbalance int, filler char(88));
   create table pgbench_tellers (tid int primary key, bid int, tbalance int, filler char(84));
@@ -13,11 +13,11 @@ export const BANK_TABLES = `
 export const BANK_ROWS = `
   insert into pgbench_branches select id, 0, '' from generate_series(1, 10) as id;
   insert into pgbench_tellers select id, (id - 1) / 10 + 1, 0, '' from generate_series(1, 100) as id;
-  insert into pgbench_accounts select id, (id - 1) / 1000 + 1, 0, '' from generate_series(1, 10000) as id`;
+  insert into pgbench_accounts select id, (id - 1) / 10000 + 1, 0, '' from generate_series(1, 100000) as id`;
 
 /** One transaction of pgbench's TPC-B. Who is in it is drawn by `draw`, which gives a number from 1 to its argument. */
 export async function transfer(client: pg.Client, draw: (most: number) => number): Promise<void> {
-  const [aid, tid, bid] = [draw(10_000), draw(100), draw(10)];
+  const [aid, tid, bid] = [draw(100_000), draw(100), draw(10)];
   const delta = draw(10_000) - 5000;
   await client.query("begin");
   await client.query("update pgbench_accounts set abalance = abalance + $1 where aid = $2", [
@@ -44,15 +44,15 @@ type Read = readonly [often: number, sql: string, most: readonly number[]];
 
 /** What an application looks at: single rows mostly, some of them written all the time. */
 const READS: readonly Read[] = [
-  [10, "select abalance from pgbench_accounts where aid = $1", [10_000]],
+  [10, "select abalance from pgbench_accounts where aid = $1", [100_000]],
   [
     4,
     "select aid, abalance, filler from pgbench_accounts where aid between $1 and $1 + 9 order by aid",
-    [9990],
+    [99_990],
   ],
   [3, "select tbalance, bid from pgbench_tellers where tid = $1", [100]],
   [1, "select bid, bbalance from pgbench_branches order by bid", []],
-  [1, "select count(*), sum(delta) from pgbench_history where aid = $1", [10_000]],
+  [1, "select count(*), sum(delta) from pgbench_history where aid = $1", [100_000]],
   [
     1,
     "select b.bid, sum(t.tbalance) from pgbench_branches b join pgbench_tellers t on t.bid = b.bid where b.bid = $1 group by b.bid",

@@ -13,6 +13,7 @@ const WRITERS = 3;
 const READERS = 5;
 const READS_AFTER_A_TRANSFER = 12;
 const LOOK_MS = 100;
+const SETTLE_MS = 60_000;
 
 /** What Twinwire said of a load in the end. */
 export type UnderLoad = {
@@ -91,9 +92,24 @@ async function load(sides: TwoSides, twinwire: Mirrored, mirrored: number): Prom
   };
   await Promise.all([...workers, watch()]).finally(() => (over.is = true));
   const tookMs = performance.now() - startedMs;
-  const status = await twinwire.judged();
+  const status = await settledStatus(twinwire);
   const divergences = await twinwire.divergences();
   return { status, divergences, transfers, tookMs, apart: await rowsApart(sides) };
+}
+
+/** Once nothing is in doubt any more: what waits to be asked again takes its time on a busy machine. */
+async function settledStatus(twinwire: Mirrored): Promise<MigrationStatus> {
+  const deadline = performance.now() + SETTLE_MS;
+  for (;;) {
+    const status = await twinwire.status();
+    const { match, tolerated, divergent, incomparable } = status.verdicts;
+    const judged = match + tolerated + divergent + incomparable;
+    if (judged === status.exchanges.mirrored) return status;
+    if (performance.now() > deadline) {
+      throw new Error(`${status.exchanges.mirrored - judged} exchanges never got a verdict`);
+    }
+    await delay(LOOK_MS);
+  }
 }
 
 /** A deadlock of two transfers ends one of them, as with pgbench. */
