@@ -5,7 +5,7 @@
 import t from "tap";
 import { figures, runUnderLoad } from "../under-load.ts";
 
-const MIRRORED = 20_000;
+const MIRRORED = 12_000;
 
 const run = await runUnderLoad(MIRRORED);
 for (const line of figures(run)) t.comment(`figure: ${line}`);
