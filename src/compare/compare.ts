@@ -95,7 +95,7 @@ function compareStatement(
   context: CompareContext,
 ): Verdict {
   const statement = context.statements[index];
-  const policy = policyFor(statement, context.rules);
+  const policy = policyFor(statement, context.rules, context.applied);
   const verdict = compareResults(results, index, context, policy);
   if (verdict.kind === "match" || verdict.kind === "incomparable") return verdict;
   if (policy.ignored) return { kind: "incomparable", reason: "rule" };

@@ -6,6 +6,8 @@ export type CompareContext = {
   /** The statements of the exchange, in the order their results come. */
   readonly statements: readonly Statement[];
   readonly rules: readonly CompareRule[];
+  /** Called with each rule that was held against a statement or column whose answers are not the same bytes. */
+  readonly applied?: ((rule: CompareRule) => void) | undefined;
   /** Type names by oid, one map per role: oids of user-defined types differ between databases. */
   readonly primaryTypes: TypeNames;
   readonly shadowTypes: TypeNames;

@@ -86,7 +86,8 @@ export const INCOMPARABLE_REASONS = {
     "the answer is too large to be read in full, and only tolerated differences were seen in it",
   rule: "a rule in the configuration ignores it",
   lag: "the shadow had not yet applied what the session wrote before",
-  transient: "asked again, both sides agreed: the shadow was behind, or the data had changed meanwhile",
+  transient:
+    "asked again, both sides agreed: the shadow was behind, or the data had changed meanwhile",
   nondeterministic: "the primary disagrees with itself when it is asked twice in one snapshot",
   unsettled: "a difference that asking again could neither confirm nor dispel",
   raced: "it ran beside the replication of the same rows, so a difference says nothing",
