@@ -7,6 +7,8 @@ import type {
   MigrationEvent,
   MigrationStatus,
   Readiness,
+  Recheck,
+  RuleItem,
   ShadowStatus,
 } from "./ports.ts";
 
@@ -48,8 +50,15 @@ const status = z.object({
     mirrored: z.int(),
     compared: z.int(),
     skipped: counts,
+    comparedShare: share.nullable(),
   }),
   verdicts,
+  divergences: z.object({
+    confirmed: z.int(),
+    unsettled: z.int(),
+    ruled: z.int(),
+    closed: z.int(),
+  }),
   incomparable: counts,
   drifted: z.array(text),
   replication: z.object({ forward: stream, reverse: stream }),
@@ -58,6 +67,10 @@ const status = z.object({
 
 const divergence = z.object({
   id: text,
+  state: z.enum(["confirmed", "unsettled", "ruled", "closed"]),
+  settled: text,
+  repeatable: z.object({ ok: z.boolean(), reason: text }),
+  positions: z.object({ primary: text.nullable(), shadow: text.nullable() }),
   fingerprint: text,
   statement: text,
   reason: text,
@@ -76,6 +89,43 @@ const divergence = z.object({
   ),
 });
 
+const recheck = z.object({
+  outcome: z.enum(["divergent", "transient", "nondeterministic", "unsettled"]),
+  detail: text,
+  column: text.exactOptional(),
+  attempts: z.int(),
+  tookMs: z.number(),
+});
+
+const rule = z.object({
+  name: text,
+  match: z.object({
+    fingerprint: text.optional(),
+    table: text.optional(),
+    column: text.optional(),
+    type: text.optional(),
+  }),
+  action: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("ignore") }),
+    z.object({
+      kind: z.literal("tolerate"),
+      absolute: z.number().optional(),
+      relative: z.number().optional(),
+    }),
+    z.object({
+      kind: z.literal("clean"),
+      with: z.array(z.enum(["trim", "lower_case", "collapse_space", "null_is_empty"])),
+    }),
+    z.object({ kind: z.literal("sample"), rate: share }),
+  ]),
+  source: z.enum(["file", "api"]),
+  divergence: text.exactOptional(),
+  madeAt: instant.exactOptional(),
+  applied: z.int(),
+  covers: z.int(),
+  warnings: z.array(text),
+});
+
 const quantiles = z.object({ p50Ms: nullableNumber, p99Ms: nullableNumber });
 
 const fingerprint = z.object({
@@ -87,6 +137,9 @@ const fingerprint = z.object({
   incomparable: counts,
   verdicts,
   latency: z.object({ verdict: text, old: quantiles, new: quantiles }),
+  askedTwice: z.int(),
+  varies: counts,
+  plans: z.object({ at: instant, old: text, new: text }).exactOptional(),
 });
 
 const guard = z.object({
@@ -134,6 +187,10 @@ export type Schemas = {
   readonly Shadow: z.ZodType<ShadowStatus>;
   readonly Divergence: z.ZodType<DivergenceItem>;
   readonly Divergences: z.ZodType;
+  readonly Recheck: z.ZodType<Recheck>;
+  readonly Rule: z.ZodType<RuleItem>;
+  readonly Rules: z.ZodType<{ readonly items: readonly RuleItem[] }>;
+  readonly Removed: z.ZodType;
   readonly Fingerprint: z.ZodType<FingerprintItem>;
   readonly Fingerprints: z.ZodType;
   readonly Guard: z.ZodType<Guard>;
@@ -156,6 +213,10 @@ export const SCHEMAS: Schemas = {
   Shadow: shadow,
   Divergence: divergence,
   Divergences: z.object({ items: z.array(divergence), next }),
+  Recheck: recheck,
+  Rule: rule,
+  Rules: z.object({ items: z.array(rule) }),
+  Removed: z.object({ removed: text }),
   Fingerprint: fingerprint,
   Fingerprints: z.object({ items: z.array(fingerprint), next }),
   Guard: guard,

@@ -16,6 +16,7 @@ export function compareSection(): z.ZodType<CompareConfig> {
         .strictObject({
           per_divergence: wholeNumber({ min: 0, max: 100 }).prefault(5),
           reveal: z.array(text()).prefault([]),
+          store_requests: flag().prefault(false),
         })
         .prefault({}),
     })
@@ -23,7 +24,11 @@ export function compareSection(): z.ZodType<CompareConfig> {
       rules,
       safeFunctions: safe_functions.map((name) => name.toLowerCase()),
       keepBytes: keep,
-      samples: { perDivergence: samples.per_divergence, reveal: samples.reveal },
+      samples: {
+        perDivergence: samples.per_divergence,
+        reveal: samples.reveal,
+        storeRequests: samples.store_requests,
+      },
     }));
 }
 

@@ -22,6 +22,9 @@ const NOTHING: ReportData = {
     toleratedReasons: {},
   },
   divergences: [],
+  unsettled: [],
+  setAside: [],
+  rules: [],
   fingerprints: [],
   drifted: [],
   attempts: [],
@@ -30,6 +33,10 @@ const NOTHING: ReportData = {
 
 const DIVERGENCE: DivergenceItem = {
   id: "0123456789",
+  state: "confirmed",
+  settled: "The primary agreed with itself, and the shadow still differed.",
+  repeatable: { ok: true, reason: "its last request is kept in memory" },
+  positions: { primary: null, shadow: null },
   fingerprint: "a",
   statement: 'SELECT `odd` | $1 AS "<b>" -- ```',
   reason: "column_name",
@@ -54,6 +61,8 @@ const FINGERPRINT: FingerprintItem = {
     old: { p50Ms: 0.5123, p99Ms: 12.4 },
     new: { p50Ms: 1.5, p99Ms: null },
   },
+  askedTwice: 3,
+  varies: { total: 1 },
 };
 
 const MUCH: ReportData = {

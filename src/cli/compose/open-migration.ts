@@ -22,6 +22,8 @@ import type { MigrationSettings } from "./migration-settings.ts";
 import { openSettings } from "./migration-settings.ts";
 import { readinessFacts } from "./migration-status.ts";
 import { openMirrorParts } from "./mirror-parts.ts";
+import type { RuleBook } from "./rule-book.ts";
+import { openRuleBook } from "./rule-book.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
 import { openTrafficNumbers } from "./traffic-numbers.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -34,6 +36,7 @@ export type Migration = Pick<Clients, "sessions" | "relays"> & {
   readonly catalogues: Catalogues;
   readonly mirror: MigrationMirror;
   readonly record: MigrationRecord;
+  readonly rules: RuleBook;
   readonly conductor: Conductor;
   readonly numbers: TrafficNumbers;
   readonly listener: Listener;
@@ -97,6 +100,7 @@ export async function openMigration(
     },
   });
   await parts.upstreams.catalogues.ready;
+  void parts.rules.checkNames();
   const listener = await clients.listen(first.listen, first.old.url.database);
   const migration = migrationOf(settings, parts, { conductor, listener }, clock);
   return migration;
@@ -104,6 +108,7 @@ export async function openMigration(
 
 type Parts = {
   readonly record: MigrationRecord;
+  readonly rules: RuleBook;
   readonly numbers: TrafficNumbers;
   readonly upstreams: Upstreams;
   readonly mirror: MigrationMirror;
@@ -126,6 +131,13 @@ function openParts(
     loginSecret: deps.loginSecret,
   });
   const { sides, catalogues } = upstreams;
+  const rules = openRuleBook({
+    settings,
+    verdicts: record.verdicts,
+    clock,
+    log,
+    readKnownNames: (side, names) => upstreams.readKnownNames(side, names),
+  });
   const mirror = openMirrorParts({
     clock,
     random: Math.random,
@@ -139,6 +151,7 @@ function openParts(
     newDigester: () => openReplyDigester(),
     dial: (side, startup, own) => sides.dial(side, startup, own),
     cancel: (side, server) => void sides.cancel(side, server),
+    ruleApplied: ({ name }) => record.verdicts.madeRules.applied(name),
     shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),
     refused: (user, sqlstate) =>
       log.warn({ user, sqlstate }, "the shadow refused a login, so nothing of it is compared"),
@@ -152,7 +165,7 @@ function openParts(
     primary,
     setPrimary,
   });
-  return { record, numbers, upstreams, mirror, clients };
+  return { record, rules, numbers, upstreams, mirror, clients };
 }
 
 function migrationOf(
@@ -161,7 +174,7 @@ function migrationOf(
   { conductor, listener }: { readonly conductor: Conductor; readonly listener: Listener },
   clock: Clock,
 ): Migration {
-  const { record, numbers, upstreams, mirror, clients } = parts;
+  const { record, rules, numbers, upstreams, mirror, clients } = parts;
   const { sessions, relays } = clients;
   const timeCheck = checkTimes(mirror, clock);
   const forgetOwed = (): void => {
@@ -174,12 +187,16 @@ function migrationOf(
     catalogues: upstreams.catalogues,
     mirror,
     record,
+    rules,
     conductor,
     sessions,
     relays,
     numbers,
     listener,
-    reload: (config) => settings.replace(withLiveEntries(settings.config(), config)),
+    reload(config) {
+      settings.replace(withLiveEntries(settings.config(), config));
+      rules.reloaded();
+    },
     async drain(deadlineMs, giveUp) {
       listener.stop();
       await conductor.close();
