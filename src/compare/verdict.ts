@@ -84,7 +84,7 @@ export const INCOMPARABLE_REASONS = {
   failed_transaction: "an earlier statement of its transaction failed on one side only",
   large_result:
     "the answer is too large to be read in full, and only tolerated differences were seen in it",
-  rule: "a rule in the configuration ignores it",
+  rule: "a rule ignores what differed",
   lag: "the shadow had not yet applied what the session wrote before",
   transient:
     "asked again, both sides agreed: the shadow was behind, or the data had changed meanwhile",
