@@ -58,13 +58,17 @@ export function summarySentence(data: ReportData): string {
   const kinds =
     totals.divergent === 0
       ? "none diverged"
-      : `${number(totals.divergent)} diverged, in ${plural(divergences.length, "way")}`;
+      : `${number(totals.divergent)} diverged, in ${waysOpen(divergences.length)}`;
   const verdicts = `${number(totals.match)} matched, ${number(totals.tolerated)} differed in a tolerated way and ${kinds}.`;
   const open =
     unsettled.length === 0
       ? ""
       : `${plural(unsettled.length, "difference")} could be neither confirmed nor dispelled. `;
   return `${start} ${of}: ${verdicts} ${open}${notComparedSentence(data)}`.trimEnd();
+}
+
+function waysOpen(count: number): string {
+  return count === 0 ? "ways that are closed or covered by a rule" : plural(count, "way");
 }
 
 function notComparedSentence(data: ReportData): string {
