@@ -31,7 +31,9 @@ function reading(): Endpoint[] {
       ...get("/fingerprints", "Coverage, verdicts and latency by statement", [], () => GONE),
       replies: [ok("Fingerprints"), BAD, NO_MIGRATION],
       query: PAGE,
-      answer: forPage((migration, page) => json(migration.fingerprints(page))),
+      answer: forPage((migration, page) =>
+        json({ ...migration.fingerprints(page), totals: migration.totals() }),
+      ),
     },
     get("/readiness", "The guards of a cutover", [ok("Readiness")], (migration) =>
       json(migration.readiness()),

@@ -39,6 +39,8 @@ export type MigrationPort = {
     readonly after: string | undefined;
     readonly limit: number;
   }): Page<FingerprintItem>;
+  /** The sums over all fingerprints. */
+  totals(): CoverageTotals;
   readiness(): Readiness;
   attempts(): readonly AttemptItem[];
   attempt(id: string): AttemptItem | undefined;
@@ -219,6 +221,17 @@ export type FingerprintItem = {
   readonly varies: Readonly<Record<string, number>>;
   /** EXPLAIN of both sides, where the statement was found to be slower on NEW. */
   readonly plans?: { readonly at: string; readonly old: string; readonly new: string };
+};
+
+/** Of statements, not exchanges, and since the store was made. */
+export type CoverageTotals = {
+  readonly seen: number;
+  readonly compared: number;
+  /** Share of those seen that were compared, 0 to 1; null before the first. */
+  readonly comparedShare: number | null;
+  readonly skipped: Readonly<Record<string, number>>;
+  readonly incomparable: Readonly<Record<string, number>>;
+  readonly verdicts: VerdictCounts;
 };
 
 export type Quantiles = { readonly p50Ms: number | null; readonly p99Ms: number | null };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type {
   AttemptItem,
+  CoverageTotals,
   DivergenceItem,
   FingerprintItem,
   Guard,
@@ -142,6 +143,15 @@ const fingerprint = z.object({
   plans: z.object({ at: instant, old: text, new: text }).exactOptional(),
 });
 
+const totals = z.object({
+  seen: z.int(),
+  compared: z.int(),
+  comparedShare: share.nullable(),
+  skipped: counts,
+  incomparable: counts,
+  verdicts,
+}) satisfies z.ZodType<CoverageTotals>;
+
 const guard = z.object({
   name: text,
   ok: z.boolean(),
@@ -218,7 +228,7 @@ export const SCHEMAS: Schemas = {
   Rules: z.object({ items: z.array(rule) }),
   Removed: z.object({ removed: text }),
   Fingerprint: fingerprint,
-  Fingerprints: z.object({ items: z.array(fingerprint), next }),
+  Fingerprints: z.object({ items: z.array(fingerprint), next, totals }),
   Guard: guard,
   Readiness: readiness,
   Attempt: attempt,

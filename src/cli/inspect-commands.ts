@@ -1,4 +1,9 @@
-import type { FingerprintItem, MigrationStatus, Readiness } from "../admin/ports.ts";
+import type {
+  CoverageTotals,
+  FingerprintItem,
+  MigrationStatus,
+  Readiness,
+} from "../admin/ports.ts";
 import { allPages } from "./admin-client.ts";
 import { printJson } from "./command.ts";
 import type { Session } from "./command.ts";
@@ -15,9 +20,11 @@ export async function printStatus({ terminal, client, json, migration }: Session
 
 export async function printFingerprints(session: Session): Promise<number> {
   const { terminal, client, json, migration } = session;
-  const items = await allPages<FingerprintItem>(client, `${migration}/fingerprints`);
-  if (json) printJson(terminal, { items, next: null });
-  else terminal.out(fingerprintsText(items, terminal.columns));
+  const path = `${migration}/fingerprints`;
+  const items = await allPages<FingerprintItem>(client, path);
+  const { totals } = await client.get<{ readonly totals: CoverageTotals }>(`${path}?limit=1`);
+  if (json) printJson(terminal, { items, next: null, totals });
+  else terminal.out(`${fingerprintsText(items, terminal.columns)}\n${totalsText(totals)}`);
   return EXIT.fine;
 }
 
@@ -94,6 +101,10 @@ function fingerprintsText(items: readonly FingerprintItem[], width: number): str
     rows,
     width,
   );
+}
+
+function totalsText({ seen, compared }: CoverageTotals): string {
+  return `${percent(compared, seen)} of all ${count(seen)} statements were compared.\n`;
 }
 
 function readinessText({ ready, guards }: Readiness, width: number): string {

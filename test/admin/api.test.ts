@@ -62,7 +62,12 @@ const ROWS: readonly Row[] = [
     answer: { items: [{ id: "d2" }], next: null },
   },
   { why: "one", path: `${ORDERS}/divergences/d2`, status: 200, answer: { column: "total" } },
-  { why: "statements", path: `${ORDERS}/fingerprints`, status: 200, answer: { next: null } },
+  {
+    why: "statements",
+    path: `${ORDERS}/fingerprints`,
+    status: 200,
+    answer: { next: null, totals: { comparedShare: 0.9 } },
+  },
   { why: "guards", path: `${ORDERS}/readiness`, status: 200, answer: { ready: false } },
   { why: "no attempts yet", path: `${ORDERS}/attempts`, status: 200, answer: { items: [] } },
   { why: "a report", path: `${ORDERS}/report`, status: 200, answer: { migration: "orders" } },

@@ -137,6 +137,14 @@ export function fakeMigration(name: string): FakeMigration {
       return "removed";
     },
     fingerprints: ({ after, limit }) => page(FINGERPRINTS, after, limit),
+    totals: () => ({
+      seen: 6000,
+      compared: 5400,
+      comparedShare: 0.9,
+      skipped: { sampled_out: 540 },
+      incomparable: { clock: 60 },
+      verdicts: { match: 5394, tolerated: 0, divergent: 6, incomparable: 60 },
+    }),
     readiness: () => ({
       ready: migration.guards.every(({ ok }) => ok),
       guards: migration.guards,

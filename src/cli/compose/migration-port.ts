@@ -1,5 +1,6 @@
 import type {
   AttemptItem,
+  CoverageTotals,
   MigrationPort,
   Recheck,
   RecheckReply,
@@ -40,11 +41,25 @@ export function migrationPort(migration: Migration, clock: Clock): MigrationPort
     addRule: (request) => rules.add(request),
     removeRule: (rule) => rules.remove(rule),
     fingerprints: (page) => record.verdicts.fingerprints(page),
+    totals: () => coverageTotals(record.verdicts),
     readiness: () => readiness(readinessFacts(migration)),
     attempts: () => conductor.attempts(),
     attempt: (id): AttemptItem | undefined => conductor.attempt(id),
     report: (format) => migrationReport(migration, clock, format),
     watch: (listener, signal) => record.watch(listener, signal),
+  };
+}
+
+function coverageTotals({ totals }: DivergenceStore): CoverageTotals {
+  const { seen, compared, match, tolerated, divergent, skipped, incomparable } = totals();
+  const undecided = Object.values(incomparable).reduce((sum, count) => sum + count, 0);
+  return {
+    seen,
+    compared,
+    comparedShare: seen === 0 ? null : compared / seen,
+    skipped,
+    incomparable,
+    verdicts: { match, tolerated, divergent, incomparable: undecided },
   };
 }
 
