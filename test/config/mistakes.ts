@@ -197,6 +197,23 @@ export const MISTAKES: readonly Mistake[] = [
     says: ["7:27 migrations[0].cutover.max_pause: must be between 10ms and 1h"],
   },
   {
+    why: "a share above all",
+    more: "    cutover: { guards: { min_compared: 90 } }",
+    says: ["7:40 migrations[0].cutover.guards.min_compared: expected a share from 0 to 1"],
+  },
+  {
+    why: "a bar that is none",
+    more: "    cutover: { guards: { max_divergence: 0 } }",
+    says: [
+      "7:26 migrations[0].cutover.guards.max_divergence: unknown key max_divergence: did you mean max_divergences?",
+    ],
+  },
+  {
+    why: "no yes and no no",
+    more: "    compare: { samples: { store_requests: maybe } }",
+    says: ["7:43 migrations[0].compare.samples.store_requests: expected true or false, found text"],
+  },
+  {
     why: "a size with no unit",
     more: "    compare: { keep: 1000000 }",
     says: ["7:22 migrations[0].compare.keep: expected a size with its unit, such as 64KiB or 8MiB"],
