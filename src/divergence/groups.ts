@@ -62,7 +62,7 @@ const SAMPLED_OCCURRENCES = 200;
 export function openGroups(deps: GroupsDeps): Groups {
   const groups = new Map<string, Group>();
   const ids = new Map<string, Group>();
-  let rules: readonly CompareRule[] = [];
+  let rules: readonly RuleInForce[] = [];
   const keep = (group: Group): Group => {
     groups.set(keyOf(group.fingerprint, group.reason, group.column), group);
     ids.set(group.id, group);
@@ -100,13 +100,27 @@ export function openGroups(deps: GroupsDeps): Groups {
     },
     change,
     rule(next, atMs) {
-      rules = next;
+      rules = inForce(next, rules, atMs);
       for (const group of groups.values()) {
-        const aside = asideUnder(group, rules, atMs);
+        const aside = asideUnder(group, group.standing, rules);
         if (aside !== group.standing.aside) change(group, { aside });
       }
     },
   };
+}
+
+type RuleInForce = { readonly rule: CompareRule; readonly mark: string; readonly sinceMs: number };
+
+function inForce(
+  rules: readonly CompareRule[],
+  before: readonly RuleInForce[],
+  atMs: number,
+): readonly RuleInForce[] {
+  return rules.map((rule) => {
+    const mark = markOf(rule);
+    const sinceMs = before.find((other) => other.mark === mark)?.sinceMs ?? atMs;
+    return { rule, mark, sinceMs };
+  });
 }
 
 function change(group: Group, standing: Partial<Standing>): void {
@@ -120,21 +134,23 @@ export function stateOf({ standing }: Group): DivergenceState {
 }
 
 /**
- * What an occurrence makes of a group that was new, unsettled or set aside. One that was judged before
- * the group was set aside says nothing about that.
+ * What an occurrence makes of a group that was new, unsettled or set aside. One that was seen before
+ * the group was set aside, or before a rule was in force, says nothing about that.
  */
 function stood(
   group: Group,
   occurrence: Occurrence,
   confirmed: boolean,
-  rules: readonly CompareRule[],
+  rules: readonly RuleInForce[],
 ): Standing {
   const standing = movedOn(group.standing, occurrence);
   const { aside } = standing;
   if (aside !== undefined && occurrence.atMs <= aside.atMs) return standing;
   // A rule that was in force when the difference was seen does not cover it, whatever it says.
-  const escaped = rules.filter((rule) => coversGroup(rule, coveredOf(group))).map(markOf);
-  return {
+  const escaped = rules
+    .filter(({ rule, sinceMs }) => occurrence.atMs > sinceMs && coversGroup(rule, coveredOf(group)))
+    .map(({ mark }) => mark);
+  const next: Standing = {
     ...standing,
     // Once confirmed, the difference stays so until it is set aside: it was real.
     confirmed: confirmed || (standing.confirmed && aside === undefined),
@@ -145,6 +161,7 @@ function stood(
     aside: undefined,
     escaped: [...new Set([...standing.escaped, ...escaped])],
   };
+  return { ...next, aside: asideUnder(group, next, rules) };
 }
 
 function movedOn(standing: Standing, { exchange }: Occurrence): Standing {
@@ -155,16 +172,19 @@ function movedOn(standing: Standing, { exchange }: Occurrence): Standing {
   return { ...standing, positions };
 }
 
-function asideUnder(group: Group, rules: readonly CompareRule[], atMs: number): Standing["aside"] {
-  const { aside, escaped } = group.standing;
+function asideUnder(
+  group: Group,
+  { aside, escaped }: Standing,
+  rules: readonly RuleInForce[],
+): Standing["aside"] {
   if (aside?.kind === "closed") return aside;
-  const marks = rules.map((rule) => ({ rule, mark: markOf(rule) }));
-  if (aside !== undefined && marks.some(({ mark }) => mark === aside.mark)) return aside;
-  const covering = marks.find(
+  if (aside !== undefined && rules.some(({ mark }) => mark === aside.mark)) return aside;
+  const covering = rules.find(
     ({ rule, mark }) => !escaped.includes(mark) && coversGroup(rule, coveredOf(group)),
   );
   if (covering === undefined) return undefined;
-  return { kind: "ruled", rule: covering.rule.name, mark: covering.mark, atMs };
+  const { rule, mark, sinceMs } = covering;
+  return { kind: "ruled", rule: rule.name, mark, atMs: sinceMs };
 }
 
 function coveredOf({ fingerprint, reason, column, standing }: Group) {

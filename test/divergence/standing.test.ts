@@ -176,6 +176,8 @@ await t.test("a tolerance that proves too small covers nothing any more", async 
 await t.test("a difference seen while a rule was in force is not covered by it", async (test) => {
   const { store, close } = open(temporaryFolder(test));
   store.rule([CENT]);
+  store.divergent(totalDiffers(4_000));
+  test.equal(only(store).state, "ruled", "this one was seen before, and confirmed later");
   store.divergent(totalDiffers(6_000));
   store.rule([CENT]);
   test.equal(only(store).state, "confirmed");
