@@ -116,5 +116,6 @@ function judgingOf(parts: MirrorParts, facts: FactsTable, counters: VerdictCount
     },
     positions: () => positionTexts(position),
     settled: rechecks.count,
+    askPlans: rechecks.askPlans,
   };
 }

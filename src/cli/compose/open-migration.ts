@@ -147,6 +147,7 @@ function openParts(
     primary,
     compare,
     newDigester,
+    recordPlans: record.verdicts.plans,
     credentialsOf: (user) => clients.credentialsOf(user),
   });
   const mirror = openMirrorParts({
