@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { CompareConfig, CompareRuleConfig } from "./config.ts";
-import { amount, flag, oneOf, patternText, size, text, wholeNumber } from "./leaf.ts";
+import type { CompareConfig, CompareRuleConfig, RecheckConfig } from "./config.ts";
+import { amount, duration, flag, oneOf, patternText, size, text, wholeNumber } from "./leaf.ts";
 
 const CLEANINGS = ["trim", "lower_case", "collapse_space", "null_is_empty"] as const;
 const ACTIONS = ["ignore", "tolerate", "clean", "sample"] as const;
@@ -12,6 +12,7 @@ export function compareSection(): z.ZodType<CompareConfig> {
       rules: z.array(rule()).prefault([]),
       safe_functions: z.array(text()).prefault([]),
       keep: size({ min: 1024, max: 256 * 1024 ** 2 }).prefault("1MiB"),
+      recheck: recheck().prefault({}),
       samples: z
         .strictObject({
           per_divergence: wholeNumber({ min: 0, max: 100 }).prefault(5),
@@ -20,8 +21,9 @@ export function compareSection(): z.ZodType<CompareConfig> {
         })
         .prefault({}),
     })
-    .transform(({ rules, safe_functions, keep, samples }) => ({
+    .transform(({ rules, safe_functions, keep, samples, ...rest }) => ({
       rules,
+      recheck: rest.recheck,
       safeFunctions: safe_functions.map((name) => name.toLowerCase()),
       keepBytes: keep,
       samples: {
@@ -29,6 +31,21 @@ export function compareSection(): z.ZodType<CompareConfig> {
         reveal: samples.reveal,
         storeRequests: samples.store_requests,
       },
+    }));
+}
+
+function recheck(): z.ZodType<RecheckConfig> {
+  return z
+    .strictObject({
+      enabled: flag().prefault(true),
+      per_minute: wholeNumber({ min: 1, max: 60_000 }).prefault(60),
+      concurrent: wholeNumber({ min: 1, max: 64 }).prefault(4),
+      patience: duration({ min: 1, max: 3_600_000 }).prefault("5s"),
+    })
+    .transform(({ per_minute, patience, ...rest }) => ({
+      ...rest,
+      perMinute: per_minute,
+      patienceMs: patience,
     }));
 }
 

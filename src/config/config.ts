@@ -92,6 +92,8 @@ export type ShadowConfig = {
   readonly sample: number;
   readonly writes: "skip" | "apply";
   readonly timeoutMs: number;
+  /** A session's reads wait so long for the shadow to have what the session wrote. */
+  readonly lagWaitMs: number;
   readonly queue: {
     /** Bounds for one session. */
     readonly exchanges: number;
@@ -107,12 +109,23 @@ export type CompareConfig = {
   readonly safeFunctions: readonly string[];
   /** Answers up to this size are kept and compared as a whole, larger ones by digest. */
   readonly keepBytes: number;
+  readonly recheck: RecheckConfig;
   readonly samples: {
     readonly perDivergence: number;
     readonly reveal: readonly string[];
     /** Requests in which a difference was seen are stored with their values, to be asked again later. */
     readonly storeRequests: boolean;
   };
+};
+
+/** How differences are asked about again before they are reported. */
+export type RecheckConfig = {
+  readonly enabled: boolean;
+  /** Rechecks of one fingerprint in a minute. */
+  readonly perMinute: number;
+  readonly concurrent: number;
+  /** How long the shadow is waited for, or a difference must last where nothing tells how far it is. */
+  readonly patienceMs: number;
 };
 
 export type CompareRuleConfig = {

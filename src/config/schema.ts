@@ -143,6 +143,7 @@ function shadow(): z.ZodType<ShadowConfig> {
       sample: amount("a share from 0 to 1", 1).prefault(1),
       writes: oneOf(["skip", "apply"]).prefault("skip"),
       timeout: duration({ min: 1, max: HOUR }).prefault("5s"),
+      lag_wait: duration({ min: 0, max: HOUR }).prefault("2s"),
       queue: z
         .strictObject({
           exchanges: wholeNumber({ min: 1, max: 1_000_000 }).prefault(256),
@@ -154,9 +155,10 @@ function shadow(): z.ZodType<ShadowConfig> {
         })
         .prefault({}),
     })
-    .transform(({ timeout, queue, ...rest }) => ({
+    .transform(({ timeout, lag_wait, queue, ...rest }) => ({
       ...rest,
       timeoutMs: timeout,
+      lagWaitMs: lag_wait,
       queue: { exchanges: queue.exchanges, bytes: queue.bytes, totalBytes: queue.total_bytes },
     }));
 }

@@ -78,6 +78,21 @@ export const METRICS = {
     labels: ["migration", "verdict", "reason"],
     help: "Verdicts: match, tolerated, divergent or incomparable, with the reason.",
   },
+  twinwire_rechecks_total: {
+    type: "counter",
+    labels: ["migration", "outcome"],
+    help: "Differences that were asked about again, by what that said of them.",
+  },
+  twinwire_rechecks_waiting: {
+    type: "gauge",
+    labels: ["migration"],
+    help: "Differences that wait to be asked about again, or are being asked about.",
+  },
+  twinwire_shadow_lag_bytes: {
+    type: "gauge",
+    labels: ["migration"],
+    help: "Write-ahead log that the shadow has not applied yet, where its position is known.",
+  },
   twinwire_divergences: {
     type: "gauge",
     labels: ["migration"],

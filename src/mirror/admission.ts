@@ -10,4 +10,6 @@ export type Admission = {
   readonly gap: SkipReason | undefined;
   /** Once the primary has it, something may be committed there. */
   readonly mayCommit: boolean;
+  /** It writes, and somebody else brings what it writes to the shadow. */
+  readonly wrote: boolean;
 };

@@ -4,11 +4,20 @@ import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Request } from "../routing/request.ts";
 import type { Statement } from "../sql/statement.ts";
+import type { Credentials } from "../upstream/dial.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
+
+/** Whose session asks. */
+export type Asker = {
+  readonly user: string;
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+  readonly credentials: Credentials;
+};
 
 /** One exchange that runs on both sides: what is sent to the shadow, and what each side answered. */
 export type Pair = {
   readonly kind: "mirror" | "apply";
+  readonly asker: Asker;
   readonly statements: readonly Statement[];
   /** The request as it goes to the shadow. */
   readonly frames: Buffer;
@@ -23,6 +32,8 @@ export type Pair = {
    */
   before: SessionState | undefined;
   version: number;
+  /** Its transaction has settings of its own, which `before` does not have. */
+  readonly localSettings: boolean;
   /** Transactions of one session by number, so that a broken one can be dropped as a whole. */
   readonly transaction: number;
   /** It does more than read, so its transaction is not repeated beside others. */
@@ -41,7 +52,10 @@ export type Pair = {
   shadowFailed: boolean;
 };
 
-/** @param transaction its transaction's number in the session */
+/**
+ * @param asked what is known of the request
+ * @param transaction its transaction's number in the session
+ */
 export function newPair(
   request: Request,
   asked: {
@@ -49,12 +63,15 @@ export function newPair(
     readonly statements: readonly Statement[];
     readonly facts: { readonly obstacle: SkipReason | undefined };
     readonly open: boolean;
+    readonly localSettings: boolean;
   },
+  asker: Asker,
   transaction: number,
 ): Pair {
-  const { kind, statements, facts, open } = asked;
+  const { kind, statements, facts, open, localSettings } = asked;
   return {
     kind,
+    asker,
     statements,
     frames: request.frames ?? NOTHING,
     changes: request.changes,
@@ -62,6 +79,7 @@ export function newPair(
     begins: !open,
     before: undefined,
     version: 0,
+    localSettings,
     transaction,
     writes: facts.obstacle !== undefined,
     ready: kind === "mirror",

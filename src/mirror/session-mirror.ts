@@ -5,23 +5,20 @@ import type { Request } from "../routing/request.ts";
 import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Statement } from "../sql/statement.ts";
-import type { Credentials } from "../upstream/dial.ts";
 import type { Admission } from "./admission.ts";
 import { ANY_TABLE } from "./drifted-tables.ts";
+import { OwnWrites } from "./own-writes.ts";
 import type { TransactionEnd } from "./dual-writing.ts";
 import { DualWriting, isOneSided } from "./dual-writing.ts";
-import type { MigrationMirror, SessionStartup } from "./migration-mirror.ts";
+import type { MigrationMirror } from "./migration-mirror.ts";
 import { countSeen, countSkipped } from "./migration-mirror.ts";
-import type { Pair } from "./pair.ts";
+import type { Asker, Pair } from "./pair.ts";
 import { newPair } from "./pair.ts";
 import { ShadowSession } from "./shadow-session.ts";
 import type { AskedFacts } from "./statement-facts.ts";
 import { askedStatements, commits, requestFacts } from "./statement-facts.ts";
 
-export type MirroredSession = {
-  readonly user: string;
-  readonly parameters: SessionStartup["parameters"];
-  readonly credentials: Credentials;
+export type MirroredSession = Asker & {
   readonly prepared: PreparedStatements;
   /** The client's settings as of now. */
   readonly state: () => SessionState;
@@ -48,9 +45,12 @@ export class SessionMirror {
   readonly #mirror: MigrationMirror;
   readonly #session: MirroredSession;
   readonly #writing: DualWriting;
+  readonly #ownWrites: OwnWrites;
   #shadow: ShadowSession;
   #transaction: TransactionMirroring = NONE;
   #number = 0;
+  /** The open transaction has settings that end with it. */
+  #localSettings = false;
   readonly #unanswered: Admission[] = [];
   /** Grows with every change of the client's settings that the shadow has not seen. */
   #version = 0;
@@ -60,6 +60,10 @@ export class SessionMirror {
     this.#session = session;
     this.#shadow = this.#newShadow();
     this.#writing = new DualWriting(mirror, () => this.#shadow);
+    this.#ownWrites = new OwnWrites({
+      position: mirror.position,
+      timeoutMs: () => mirror.limits().lagWaitMs,
+    });
   }
 
   /**
@@ -97,10 +101,11 @@ export class SessionMirror {
       if (skipped !== undefined) pair = undefined;
     }
     if (skipped !== undefined) countSkipped(this.#mirror, statements, skipped);
+    const wrote = this.#noteEffects(statements, facts);
     const isCommit = commits(statements);
     if (isCommit && open && this.#unanswered.length === 0) this.#writing.committing();
     const mayCommit = !open || request.obscure || isCommit;
-    this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit });
+    this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit, wrote });
     return pair;
   }
 
@@ -112,6 +117,10 @@ export class SessionMirror {
     if (pair !== undefined) this.#primaryAnswered(pair, answer);
     else if (answer.changesState) this.#version++;
     this.#writing.join(admission);
+    if (admission.wrote) this.#ownWrites.answered();
+    if (answer.committed || answer.outcome !== "open") {
+      this.#ownWrites.ended(answer.committed || answer.outcome === "committed");
+    }
     if (answer.outcome === "open" && answer.committed) this.#writing.partlyCommitted();
     if (answer.outcome !== "open" && !this.#writing.end(answer.outcome)) this.#version++;
     const next = this.#unanswered[0]?.pair;
@@ -136,6 +145,7 @@ export class SessionMirror {
     this.#shadow.close();
     this.#shadow = this.#newShadow();
     this.#transaction = NONE;
+    this.#ownWrites.forget();
   }
 
   /** The client is gone. What it committed is still repeated, what it asked still compared. */
@@ -162,7 +172,29 @@ export class SessionMirror {
 
   #begin(): void {
     if (this.#transaction.kind !== "none") this.#transaction = NONE;
+    this.#localSettings = false;
     this.#number++;
+  }
+
+  /** @returns whether it writes, and somebody else brings what it writes to the shadow */
+  #noteEffects(statements: readonly Statement[], facts: AskedFacts): boolean {
+    if (setsLocally(statements)) this.#localSettings = true;
+    // Dual writing brings what the session writes to the shadow itself.
+    const wrote = facts.writes && this.#mirror.policy().writes !== "apply";
+    if (wrote) this.#ownWrites.sent();
+    return wrote;
+  }
+
+  /** A transaction that only reads waits on the shadow for what its session wrote before. */
+  #holdBack(pair: Pair): void {
+    if (!pair.begins || pair.kind !== "mirror") return;
+    const { transaction } = pair;
+    const isHeld = this.#ownWrites.hold((reached) => {
+      pair.ready = true;
+      if (reached) this.#shadow.pump();
+      else this.#shadow.drop((other) => other.transaction === transaction, "lag");
+    });
+    if (isHeld) pair.ready = false;
   }
 
   /** Why the shadow can take no new transaction, if it cannot. */
@@ -205,7 +237,8 @@ export class SessionMirror {
       readonly open: boolean;
     },
   ): Pair {
-    const pair = newPair(request, asked, this.#number);
+    const localSettings = this.#localSettings;
+    const pair = newPair(request, { ...asked, localSettings }, this.#session, this.#number);
     for (const name of asked.facts.executes) {
       const statement = this.#session.prepared.sent(name);
       if (statement !== undefined) pair.bound = [...pair.bound, statement];
@@ -214,6 +247,7 @@ export class SessionMirror {
       pair.before = this.#session.state();
       pair.version = this.#version;
     }
+    this.#holdBack(pair);
     return pair;
   }
 
@@ -292,6 +326,16 @@ export class SessionMirror {
       settled: (pair) => this.#settled(pair),
     });
   }
+}
+
+/** SET LOCAL and its kin, in whatever form. */
+function setsLocally(statements: readonly Statement[]): boolean {
+  for (const { effects } of statements) {
+    for (const effect of effects) {
+      if ((effect.type === "set" || effect.type === "set_unknown") && effect.local) return true;
+    }
+  }
+  return false;
 }
 
 const NONE: TransactionMirroring = { kind: "none" };

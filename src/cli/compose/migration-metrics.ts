@@ -69,7 +69,10 @@ function showConnections(metrics: Metrics, migration: Migration): Unregister[] {
   ];
 }
 
-function showExchanges(metrics: Metrics, { name, mirror }: Migration): Unregister[] {
+function showExchanges(
+  metrics: Metrics,
+  { name, mirror, rechecks, position }: Migration,
+): Unregister[] {
   const { counters } = mirror;
   const migration = name;
   return [
@@ -91,6 +94,14 @@ function showExchanges(metrics: Metrics, { name, mirror }: Migration): Unregiste
         value,
       })),
     ]),
+    metrics.family("twinwire_rechecks_total", () =>
+      [...rechecks.outcomes].map(([outcome, value]) => ({ labels: { migration, outcome }, value })),
+    ),
+    metrics.source("twinwire_rechecks_waiting", { migration }, () => rechecks.doubts.size),
+    metrics.family("twinwire_shadow_lag_bytes", () => {
+      const { bytes } = position.lag;
+      return bytes === null ? [] : [{ labels: { migration }, value: bytes }];
+    }),
     metrics.family("twinwire_shadow_dropped_total", () =>
       DROPS.map((reason) => ({
         labels: { migration, reason },

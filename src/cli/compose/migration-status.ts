@@ -9,6 +9,7 @@ import { pinnedBy } from "../../routing/session-state.ts";
 import { otherSide } from "../../routing/side.ts";
 import type { SkipReason } from "../../routing/skip-reason.ts";
 import type { Migration } from "./open-migration.ts";
+import { positionTexts } from "./open-position.ts";
 
 /** What is known of a migration now, in the shape of the public interface. */
 export function statusOf(migration: Migration): MigrationStatus {
@@ -38,12 +39,22 @@ export function statusOf(migration: Migration): MigrationStatus {
     },
     incomparable: Object.fromEntries(counters.verdicts.incomparable),
     drifted: record.drifted.list(),
-    replication: { forward: UNMANAGED, reverse: UNMANAGED },
+    replication: replicationOf(migration),
     canGoBack: canGoBack(migration),
   };
 }
 
 const UNMANAGED: StreamStatus = { state: "unmanaged", position: null, lagBytes: null, lagMs: null };
+
+/** Whoever replicates: how far the shadow is, where something tells. */
+function replicationOf({ conductor, position }: Migration): MigrationStatus["replication"] {
+  const { bytes, ms } = position.lag;
+  const { shadow } = positionTexts(position);
+  const stream = { ...UNMANAGED, position: shadow, lagBytes: bytes, lagMs: ms };
+  return conductor.route().primary === "old"
+    ? { forward: stream, reverse: UNMANAGED }
+    : { forward: UNMANAGED, reverse: stream };
+}
 
 export function verdictsOf({ mirror }: Migration): VerdictCounts {
   const { match, tolerated, divergent, incomparable } = mirror.counters.verdicts;

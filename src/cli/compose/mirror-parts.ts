@@ -9,22 +9,28 @@ import { AnswerCapture } from "../../mirror/answer-capture.ts";
 import { ApplyOrder } from "../../mirror/apply-order.ts";
 import { DescribedStatements } from "../../mirror/described-statements.ts";
 import type { DriftedTables } from "../../mirror/drifted-tables.ts";
+import type { JudgeDeps, VerdictCounters } from "../../mirror/judge.ts";
 import { judgePair } from "../../mirror/judge.ts";
 import { MemoryBudget } from "../../mirror/memory-budget.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
 import { newMirrorCounters } from "../../mirror/migration-mirror.ts";
 import { ShadowHealth } from "../../mirror/shadow-health.ts";
+import type { ShadowPosition } from "../../mirror/shadow-position.ts";
 import { FactsTable } from "../../mirror/statement-facts.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
 import type { Statement } from "../../sql/statement.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
+import { positionTexts } from "./open-position.ts";
+import type { Rechecks } from "./rechecks.ts";
 
 type MirrorParts = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly settings: MigrationSettings;
+  readonly position: ShadowPosition;
+  readonly rechecks: Rechecks;
   readonly catalogues: Catalogues;
   readonly recorder: Recorder;
   readonly drifted: DriftedTables;
@@ -41,7 +47,7 @@ type MirrorParts = {
 
 /** Puts together what the sessions of one migration share for mirroring. */
 export function openMirrorParts(parts: MirrorParts): MigrationMirror {
-  const { clock, settings, catalogues, recorder, drifted, primary } = parts;
+  const { clock, settings, catalogues, recorder, drifted, primary, position } = parts;
   const { shadow } = settings;
   const counters = newMirrorCounters();
   const facts = new FactsTable({
@@ -49,36 +55,13 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     catalogue: catalogues.functions,
     safeFunctions: () => new Set(settings.config().compare.safeFunctions),
   });
-  const compare = (
-    ofPrimary: Observation,
-    ofShadow: Observation,
-    statements: readonly Statement[],
-    remembered: CompareContext["remembered"],
-  ): Verdict =>
-    parts.compare(ofPrimary, ofShadow, {
-      statements,
-      remembered,
-      rules: settings.rules(),
-      applied: parts.ruleApplied,
-      primaryTypes: catalogues.typesOf(primary()),
-      shadowTypes: catalogues.typesOf(otherSide(primary())),
-    });
-  const judging = {
-    clock,
-    recorder,
-    facts,
-    counters: counters.verdicts,
-    compare,
-    described: new DescribedStatements(),
-    shadowAnswered: parts.shadowAnswered,
-    drifted: drifted.touchedBy,
-    primarySide: primary,
-  };
+  const judging = judgingOf(parts, facts, counters.verdicts);
   return {
     clock,
     health: new ShadowHealth(clock, parts.random),
     budget: new MemoryBudget(shadow().queue.totalBytes),
     order: new ApplyOrder(),
+    position,
     live: new Set(),
     facts,
     drifted,
@@ -89,6 +72,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
       exchanges: shadow().queue.exchanges,
       bytes: shadow().queue.bytes,
       timeoutMs: shadow().timeoutMs,
+      lagWaitMs: shadow().lagWaitMs,
     }),
     draw: () => isDrawn(shadow(), parts.random),
     excluded: settings.excluded,
@@ -104,4 +88,40 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
 /** A shadow that takes writes takes all of them: with a sample of them its tables would drift. */
 function isDrawn({ writes, sample }: ShadowConfig, random: () => number): boolean {
   return writes === "apply" || sample >= 1 || random() < sample;
+}
+
+/** What judging a pair takes. */
+function judgingOf(parts: MirrorParts, facts: FactsTable, counters: VerdictCounters): JudgeDeps {
+  const { clock, settings, catalogues, recorder, drifted, primary, position, rechecks } = parts;
+  const compare = (
+    ofPrimary: Observation,
+    ofShadow: Observation,
+    statements: readonly Statement[],
+    remembered: CompareContext["remembered"],
+  ): Verdict =>
+    parts.compare(ofPrimary, ofShadow, {
+      statements,
+      remembered,
+      rules: settings.rules(),
+      applied: parts.ruleApplied,
+      primaryTypes: catalogues.typesOf(primary()),
+      shadowTypes: catalogues.typesOf(otherSide(primary())),
+    });
+  return {
+    clock,
+    recorder,
+    facts,
+    counters,
+    compare,
+    described: new DescribedStatements(),
+    shadowAnswered: parts.shadowAnswered,
+    drifted: drifted.touchedBy,
+    primarySide: primary,
+    get doubts() {
+      return settings.config().compare.recheck.enabled ? rechecks.doubts : undefined;
+    },
+    positions: () => positionTexts(position),
+    settled: rechecks.count,
+    askPlans: rechecks.askPlans,
+  };
 }

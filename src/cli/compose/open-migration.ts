@@ -10,6 +10,7 @@ import type { ControlStore } from "../../control/control-store.ts";
 import type { Conductor } from "../../cutover/conductor.ts";
 import { openConductor, recoverRoute } from "../../cutover/conductor.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
+import type { ShadowPosition } from "../../mirror/shadow-position.ts";
 import type { Listener } from "../../proxy/listener.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
@@ -22,6 +23,9 @@ import type { MigrationSettings } from "./migration-settings.ts";
 import { openSettings } from "./migration-settings.ts";
 import { readinessFacts } from "./migration-status.ts";
 import { openMirrorParts } from "./mirror-parts.ts";
+import { openPosition } from "./open-position.ts";
+import type { Rechecks } from "./rechecks.ts";
+import { openRechecks } from "./rechecks.ts";
 import type { RuleBook } from "./rule-book.ts";
 import { openRuleBook } from "./rule-book.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
@@ -35,6 +39,8 @@ export type Migration = Pick<Clients, "sessions" | "relays"> & {
   readonly settings: MigrationSettings;
   readonly catalogues: Catalogues;
   readonly mirror: MigrationMirror;
+  readonly position: ShadowPosition;
+  readonly rechecks: Rechecks;
   readonly record: MigrationRecord;
   readonly rules: RuleBook;
   readonly conductor: Conductor;
@@ -80,6 +86,7 @@ export async function openMigration(
       for (const shadow of parts.mirror.live) shadow.close();
       primary = side;
       parts.mirror.health.forget();
+      parts.position.forget();
     },
   );
   const { record, clients } = parts;
@@ -99,7 +106,7 @@ export async function openMigration(
       if (event.type === "attempt" && typeof pauseMs === "number") parts.numbers.paused(pauseMs);
     },
   });
-  await parts.upstreams.catalogues.ready;
+  await Promise.all([parts.upstreams.catalogues.ready, parts.position.ready]);
   void parts.rules.checkNames();
   const listener = await clients.listen(first.listen, first.old.url.database);
   const migration = migrationOf(settings, parts, { conductor, listener }, clock);
@@ -111,6 +118,8 @@ type Parts = {
   readonly rules: RuleBook;
   readonly numbers: TrafficNumbers;
   readonly upstreams: Upstreams;
+  readonly position: ShadowPosition;
+  readonly rechecks: Rechecks;
   readonly mirror: MigrationMirror;
   readonly clients: Clients;
 };
@@ -131,24 +140,30 @@ function openParts(
     loginSecret: deps.loginSecret,
   });
   const { sides, catalogues } = upstreams;
-  const rules = openRuleBook({
-    settings,
-    verdicts: record.verdicts,
+  const rules = openRules(settings, record, upstreams, deps);
+  const position = openPosition(settings, { clock, primary });
+  const shared = {
     clock,
-    log,
-    readKnownNames: (side, names) => upstreams.readKnownNames(side, names),
-  });
-  const mirror = openMirrorParts({
-    clock,
-    random: Math.random,
     settings,
     catalogues,
-    recorder: record.verdicts,
-    drifted: record.drifted,
-    noteOwed: (tables) => record.owed.note(tables),
+    position,
     primary,
     compare: openComparer(),
     newDigester: () => openReplyDigester(),
+  };
+  const rechecks = openRechecks({
+    ...shared,
+    sides,
+    recordPlans: record.verdicts.plans,
+    credentialsOf: (user) => clients.credentialsOf(user),
+  });
+  const mirror = openMirrorParts({
+    ...shared,
+    rechecks,
+    random: Math.random,
+    recorder: record.verdicts,
+    drifted: record.drifted,
+    noteOwed: (tables) => record.owed.note(tables),
     dial: (side, startup, own) => sides.dial(side, startup, own),
     cancel: (side, server) => void sides.cancel(side, server),
     ruleApplied: ({ name }) => record.verdicts.madeRules.applied(name),
@@ -165,7 +180,16 @@ function openParts(
     primary,
     setPrimary,
   });
-  return { record, rules, numbers, upstreams, mirror, clients };
+  return { record, rules, numbers, upstreams, position, rechecks, mirror, clients };
+}
+
+function openRules(
+  settings: MigrationSettings,
+  { verdicts }: MigrationRecord,
+  { readKnownNames }: Upstreams,
+  { clock, log }: MigrationDeps,
+): RuleBook {
+  return openRuleBook({ settings, verdicts, clock, log, readKnownNames });
 }
 
 function migrationOf(
@@ -174,7 +198,7 @@ function migrationOf(
   { conductor, listener }: { readonly conductor: Conductor; readonly listener: Listener },
   clock: Clock,
 ): Migration {
-  const { record, rules, numbers, upstreams, mirror, clients } = parts;
+  const { record, rules, numbers, upstreams, position, rechecks, mirror, clients } = parts;
   const { sessions, relays } = clients;
   const timeCheck = checkTimes(mirror, clock);
   const forgetOwed = (): void => {
@@ -186,6 +210,8 @@ function migrationOf(
     settings,
     catalogues: upstreams.catalogues,
     mirror,
+    position,
+    rechecks,
     record,
     rules,
     conductor,
@@ -211,6 +237,8 @@ function migrationOf(
       clearInterval(owedCheck);
       forgetOwed();
       for (const shadow of mirror.live) shadow.close();
+      rechecks.close();
+      position.close();
       await conductor.close();
       await upstreams.close();
       record.close();

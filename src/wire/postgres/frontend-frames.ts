@@ -99,12 +99,8 @@ export function describedStatement(bytes: Buffer, start: number, end: number): s
   return parts?.what === "statement" ? parts.name : undefined;
 }
 
-/** Bind: the result format codes at its end, after the formats and values of the parameters. */
-export function bindResultFormats(
-  bytes: Buffer,
-  start: number,
-  end: number,
-): readonly number[] | undefined {
+/** Bind: formats and values of the parameters, between the names and the result formats. */
+export function bindParameters(bytes: Buffer, start: number, end: number): TextRange | undefined {
   const portalEnd = terminator(bytes, start + HEADER_BYTES, end);
   const statementEnd = portalEnd < 0 ? -1 : terminator(bytes, portalEnd + 1, end);
   if (statementEnd < 0) return undefined;
@@ -119,9 +115,19 @@ export function bindResultFormats(
     if (!fits(4)) return undefined;
     at += 4 + Math.max(0, bytes.readInt32BE(at));
   }
-  if (!fits(2)) return undefined;
-  const count = bytes.readUInt16BE(at);
-  at += 2;
-  if (!fits(2 * count)) return undefined;
+  return at <= end ? { start: statementEnd + 1, end: at } : undefined;
+}
+
+/** Bind: the result format codes at its end. */
+export function bindResultFormats(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): readonly number[] | undefined {
+  const parameters = bindParameters(bytes, start, end);
+  if (parameters === undefined || parameters.end + 2 > end) return undefined;
+  const at = parameters.end + 2;
+  const count = bytes.readUInt16BE(parameters.end);
+  if (at + 2 * count > end) return undefined;
   return Array.from({ length: count }, (_, index) => bytes.readInt16BE(at + 2 * index));
 }
