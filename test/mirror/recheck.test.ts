@@ -140,7 +140,8 @@ await t.test(
       await client.query("commit");
       await client.query("begin");
       await client.query("set local extra_float_digits = 0");
-      await client.query("select what from apart where id = 5");
+      // Not a shape that was confirmed above: of that, more is believed unasked.
+      await client.query("select what as apart_now from apart where id = 5");
       await client.query("commit");
     });
     test.equal(seen["unsettled"], 2);
