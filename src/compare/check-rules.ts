@@ -46,6 +46,7 @@ function actionProblems(
         ? ["matches every statement, so nothing would be compared"]
         : [];
     case "tolerate":
+      if (action.sqlstates !== undefined) return sqlstateProblems(action, match);
       return match.type === undefined || isNumber
         ? toleranceProblems(action)
         : [`never applies: ${match.type} is no type of number that can differ by an amount`];
@@ -72,6 +73,25 @@ function toleranceProblems(
   }
   if (relative !== undefined && relative >= 1) {
     problems.push("tolerates every difference: a relative amount is a fraction of 1");
+  }
+  return problems;
+}
+
+function sqlstateProblems(
+  { sqlstates = [], absolute, relative }: Extract<CompareRule["action"], { kind: "tolerate" }>,
+  match: CompareRule["match"],
+): readonly string[] {
+  const problems: string[] = [];
+  if (match.column !== undefined || match.type !== undefined) {
+    problems.push("never applies: an error is of a whole statement, not of a column or type");
+  }
+  if (absolute !== undefined || relative !== undefined) {
+    problems.push("mixes amounts and SQLSTATEs: they need a rule each");
+  }
+  for (const group of sqlstates) {
+    if (new Set(group).size < 2) problems.push("calls a SQLSTATE alike to itself only");
+    const wrong = group.find((sqlstate) => !/^[\dA-Z]{5}$/.test(sqlstate));
+    if (wrong !== undefined) problems.push(`never applies: ${wrong} is no SQLSTATE`);
   }
   return problems;
 }

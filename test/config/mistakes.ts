@@ -286,7 +286,9 @@ export const MISTAKES: readonly Mistake[] = [
   {
     why: "a tolerance of nothing",
     more: "    compare: { rules: [{ name: a, tolerate: {} }] }",
-    says: ["7:24 migrations[0].compare.rules[0]: tolerate needs absolute, relative or both"],
+    says: [
+      "7:24 migrations[0].compare.rules[0]: tolerate needs absolute, relative or both, or sqlstates",
+    ],
   },
   {
     why: "a negative tolerance",
