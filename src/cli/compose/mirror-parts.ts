@@ -57,8 +57,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
       statements,
       remembered,
       rules: settings.rules(),
-      primaryTypes: catalogues.typesOf(primary()),
-      shadowTypes: catalogues.typesOf(otherSide(primary())),
+      ...catalogues.typesWith(primary()),
     });
   const judging = {
     clock,
