@@ -51,7 +51,7 @@ export function scalarFamily(options: {
   readonly read: (raw: Raw) => string | undefined;
   /** When the spellings differ. */
   readonly differs: DifferenceReason;
-  /** When the spellings agree although text was written differently. */
+  /** When the spellings agree although one format was written differently. */
   readonly format: DifferenceReason;
   readonly render?: (raw: Buffer) => string | undefined;
   readonly hint?: Family["hint"];
@@ -64,8 +64,8 @@ export function scalarFamily(options: {
       const a = read(primary.raw);
       const b = read(shadow.raw);
       if (a === undefined || b === undefined || a !== b) return divergent(options.differs);
-      const bothText = typeof primary.raw === "string" && typeof shadow.raw === "string";
-      return bothText ? tolerated(options.format) : undefined;
+      const oneFormat = typeof primary.raw === typeof shadow.raw;
+      return oneFormat ? tolerated(options.format) : undefined;
     },
     ...(render ? { render } : {}),
     ...(hint ? { hint } : {}),
