@@ -104,7 +104,7 @@ function problemsWith(rule: CompareRule, earlier: readonly CompareRule[]): Probl
       problems.push([rule.name, `never applies: rule ${other.name} ignores all that it matches`]);
     } else if (rule.action.kind === "ignore" && covers(rule, other)) {
       problems.push([other.name, `never applies: rule ${rule.name} ignores all that it matches`]);
-    } else if (isSameMatch(rule, other) && rule.action.kind === other.action.kind) {
+    } else if (isSameMatch(rule, other) && actionOf(rule) === actionOf(other)) {
       problems.push([rule.name, `has the same conditions and action as rule ${other.name}`]);
     }
   }
@@ -120,4 +120,10 @@ function covers(first: CompareRule, second: CompareRule): boolean {
 
 function isSameMatch(a: CompareRule, b: CompareRule): boolean {
   return CONDITIONS.every((key) => a.match[key] === b.match[key]);
+}
+
+/** Amounts and SQLSTATEs are tolerated independently of each other. */
+function actionOf({ action }: CompareRule): string {
+  const isOfErrors = action.kind === "tolerate" && action.sqlstates !== undefined;
+  return isOfErrors ? "tolerate sqlstates" : action.kind;
 }

@@ -44,7 +44,7 @@ export function brokenOrder(sets: RowSets, keys: SortKeys | undefined): BrokenOr
   if (keys === undefined) return undefined;
   for (const [row, primary] of sets.primary.entries()) {
     const shadow = rowAt(sets.shadow, row);
-    const pair = keys.columns.find((column) => !isSameCell(column, primary, shadow));
+    const pair = keys.columns.find((column) => !isSameKey(column, primary, shadow));
     if (pair !== undefined) return { row, pair };
   }
   return undefined;
@@ -111,6 +111,15 @@ export const MAX_CHANGED = 20;
 function onlyColumn(pairs: readonly ColumnPair[], name: string): ColumnPair | undefined {
   const [first, second] = pairs.filter(({ primary }) => primary.name === name);
   return second === undefined ? first : undefined;
+}
+
+/** Texts without case are tied when they differ in it only. */
+function isSameKey(pair: ColumnPair, a: Row, b: Row): boolean {
+  if (isSameCell(pair, a, b)) return true;
+  if (pair.primary.typeName !== "citext") return false;
+  const cellA = cellsOf(a)[pair.primaryIndex] ?? null;
+  const cellB = cellsOf(b)[pair.shadowIndex] ?? null;
+  return compareCells(pair, cellA, cellB)?.reason === "text_case";
 }
 
 function isSameCell(pair: ColumnPair, a: Row, b: Row): boolean {

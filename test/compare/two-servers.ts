@@ -26,7 +26,7 @@ export type TwoServers = {
   /** Reads both catalogues anew. */
   readTypes(): Promise<void>;
   /** A pair of sessions with these settings. */
-  session(ofShadow?: Settings, ofPrimary?: Settings): Promise<PairOfSessions>;
+  session(shadowSettings?: Settings, primarySettings?: Settings): Promise<PairOfSessions>;
   stop(): Promise<void>;
 };
 
@@ -48,10 +48,10 @@ export async function startTwoServers(
   ]);
   await Promise.all([prepare(primary, schemas[0]), prepare(shadow, schemas[1])]);
   let types: Partial<CompareContext> = {};
-  const session: TwoServers["session"] = async (ofShadow = {}, ofPrimary = {}) => {
+  const session: TwoServers["session"] = async (shadowSettings = {}, primarySettings = {}) => {
     const clients = await Promise.all([
-      openRawClient(primary.port, ofPrimary),
-      openRawClient(shadow.port, ofShadow),
+      openRawClient(primary.port, primarySettings),
+      openRawClient(shadow.port, shadowSettings),
     ]);
     return {
       verdict: async (ofPrimary, ofShadow, parts = {}) => {

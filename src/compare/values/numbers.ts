@@ -110,8 +110,8 @@ function floatFamily(digits: number, size: number): Family {
       if (a === -b) return "one is the other with the opposite sign";
       const apart = ordinal(a, size) - ordinal(b, size);
       const distance = apart < 0n ? -apart : apart;
-      if (distance === 1n) return "they are neighbours among representable numbers";
-      return distance < 1000n ? `they are ${distance} representable numbers apart` : undefined;
+      if (distance === 1n) return "the two are neighbours among representable numbers";
+      return distance < 1000n ? `the two are ${distance} representable numbers apart` : undefined;
     },
   };
 }

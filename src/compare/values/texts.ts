@@ -76,7 +76,7 @@ function hintAtText(primary: Value, shadow: Value): string | undefined {
   const spaceless = (text: string): string => text.replace(/\s+/g, "");
   if (a.trimEnd() === b.trimEnd() || a.toLowerCase() === b.toLowerCase()) return undefined;
   if (a.normalize("NFC") === b.normalize("NFC")) return "the same characters, composed differently";
-  if (spaceless(a) === spaceless(b)) return "they differ in spaces and line ends only";
+  if (spaceless(a) === spaceless(b)) return "in spaces and line ends only";
   if (a === "" || b === "") return "one is empty";
   if (a.startsWith(b) || b.startsWith(a)) return "one is the beginning of the other";
   const isGarbled = (text: string, other: string): boolean =>
