@@ -138,6 +138,31 @@ await check("columns are compared by name, type and number", [
     expected: "divergent value",
   },
   {
+    why: "values of a type unknown to us, in text on one side and in binary on the other",
+    primary: one("happy", { name: "v", oid: 16_400 }),
+    shadow: one(Buffer.from([1, 2]), { name: "v", oid: 17_400, format: 1 }),
+    expected: "incomparable unknown_type",
+  },
+  {
+    why: "unless they are the same bytes",
+    primary: one("happy", { name: "v", oid: 16_400 }),
+    shadow: one(Buffer.from("happy"), { name: "v", oid: 17_400, format: 1 }),
+    expected: "match",
+  },
+  {
+    why: "of two catalogues, the one that was read already says how both are read",
+    primary: one("{1.50}", { name: "v", oid: 16_400 }),
+    shadow: one("{1.5}", { name: "v", oid: 17_400 }),
+    expected: "tolerated numeric_scale",
+    parts: {
+      shadowTypes: (oid) => (oid === 17_400 ? "_cents" : undefined),
+      shadowShapes: (oid) => {
+        if (oid === 17_400) return { kind: "array", parts: [17_401] };
+        return oid === 17_401 ? { kind: "domain", parts: [1700] } : undefined;
+      },
+    },
+  },
+  {
     why: "parameters of another type",
     primary: Buffer.concat([parameters(INT4), frame("n", Buffer.alloc(0)), readyForQuery()]),
     shadow: Buffer.concat([parameters(20), frame("n", Buffer.alloc(0)), readyForQuery()]),

@@ -35,6 +35,8 @@ export async function check(title: string, cases: readonly Case[]): Promise<void
         ...parts,
         primaryTypes: parts.shadowTypes ?? (() => undefined),
         shadowTypes: parts.primaryTypes ?? (() => undefined),
+        primaryShapes: parts.shadowShapes,
+        shadowShapes: parts.primaryShapes,
       };
       const back = compareFrames(shadow, primary, swapped).kind;
       if (!ONE_WAY.has(why))
