@@ -6,6 +6,8 @@ import type { Column } from "./columns.ts";
 export type StatementPolicy = {
   /** A rule ignores the statement as a whole. */
   readonly ignored: boolean;
+  /** A rule calls these two SQLSTATEs alike. */
+  isAlike(primary: string, shadow: string): boolean;
   /** What they say about a column. */
   column(column: Column): ColumnPolicy;
 };
@@ -32,6 +34,12 @@ export function policyFor(
       ({ action, match }) =>
         action.kind === "ignore" && match.column === undefined && match.type === undefined,
     ),
+    isAlike: (primary, shadow) =>
+      relevant.some(
+        ({ action }) =>
+          action.kind === "tolerate" &&
+          action.sqlstates?.some((group) => group.includes(primary) && group.includes(shadow)),
+      ),
     column: (column) => columnPolicy(relevant, column),
   };
 }
@@ -51,7 +59,11 @@ const NO_COLUMN_POLICY: ColumnPolicy = {
   relative: undefined,
   clean: new Set(),
 };
-const NO_POLICY: StatementPolicy = { ignored: false, column: () => NO_COLUMN_POLICY };
+const NO_POLICY: StatementPolicy = {
+  ignored: false,
+  isAlike: () => false,
+  column: () => NO_COLUMN_POLICY,
+};
 
 function columnPolicy(rules: readonly CompareRule[], column: Column): ColumnPolicy {
   let ignored = false;

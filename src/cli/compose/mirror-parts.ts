@@ -98,8 +98,7 @@ function judgingOf(parts: MirrorParts, facts: FactsTable, counters: VerdictCount
       statements,
       remembered,
       rules: settings.rules(),
-      primaryTypes: catalogues.typesOf(primary()),
-      shadowTypes: catalogues.typesOf(otherSide(primary())),
+      ...catalogues.typesWith(primary()),
     });
   return {
     clock,
