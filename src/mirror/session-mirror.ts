@@ -79,11 +79,12 @@ export class SessionMirror {
     if (!open) this.#begin();
     const facts = requestFacts({ request, statements }, table, this.#session.state(), prepared);
     const before = this.#transaction;
+    const policy = this.#mirror.policy();
     const decision = decide(
-      this.#mirror.policy(),
+      policy,
       before,
       this.#ruled(statements, facts),
-      before.kind === "none" ? this.#refusal : undefined,
+      policy.enabled && before.kind === "none" ? this.#refusal : undefined,
       before.kind !== "none" || this.#mirror.draw(),
     );
     this.#transaction = decision.transaction;
