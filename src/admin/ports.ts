@@ -179,6 +179,8 @@ export type RuleAction =
       readonly kind: "tolerate";
       readonly absolute?: number | undefined;
       readonly relative?: number | undefined;
+      /** Groups of SQLSTATEs that count as one. */
+      readonly sqlstates?: readonly (readonly string[])[] | undefined;
     }
   | {
       readonly kind: "clean";

@@ -112,6 +112,7 @@ const rule = z.object({
       kind: z.literal("tolerate"),
       absolute: z.number().optional(),
       relative: z.number().optional(),
+      sqlstates: z.array(z.array(text)).optional(),
     }),
     z.object({
       kind: z.literal("clean"),

@@ -61,10 +61,11 @@ function doing(action: RuleItem["action"]): string {
     case "ignore":
       return "ignore";
     case "tolerate": {
-      const { absolute, relative } = action;
+      const { absolute, relative, sqlstates = [] } = action;
       const amounts = [
         ...(absolute === undefined ? [] : [`absolute ${absolute}`]),
         ...(relative === undefined ? [] : [`relative ${relative}`]),
+        ...sqlstates.map((group) => `SQLSTATE ${group.join(" as ")}`),
       ];
       return `tolerate ${amounts.join(", ")}`;
     }

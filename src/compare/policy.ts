@@ -6,6 +6,8 @@ import type { Column } from "./columns.ts";
 export type StatementPolicy = {
   /** A rule ignores the statement as a whole. */
   readonly ignored: boolean;
+  /** A rule calls these two SQLSTATEs alike. */
+  isAlike(primary: string, shadow: string): boolean;
   /** What they say about a column. */
   column(column: Column): ColumnPolicy;
 };
@@ -40,6 +42,15 @@ export function policyFor(
   if (ignoring !== undefined) once?.(ignoring);
   return {
     ignored: ignoring !== undefined,
+    isAlike(primary, shadow) {
+      const rule = relevant.find(
+        ({ action }) =>
+          action.kind === "tolerate" &&
+          action.sqlstates?.some((group) => group.includes(primary) && group.includes(shadow)),
+      );
+      if (rule !== undefined) once?.(rule);
+      return rule !== undefined;
+    },
     column: (column) => columnPolicy(relevant, column, once),
   };
 }
@@ -68,7 +79,11 @@ const NO_COLUMN_POLICY: ColumnPolicy = {
   relative: undefined,
   clean: new Set(),
 };
-const NO_POLICY: StatementPolicy = { ignored: false, column: () => NO_COLUMN_POLICY };
+const NO_POLICY: StatementPolicy = {
+  ignored: false,
+  isAlike: () => false,
+  column: () => NO_COLUMN_POLICY,
+};
 
 function columnPolicy(
   rules: readonly CompareRule[],

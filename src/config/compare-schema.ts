@@ -53,7 +53,13 @@ type RuleDraft = {
   readonly name: string;
   readonly match: CompareRuleConfig["match"];
   readonly ignore?: boolean | undefined;
-  readonly tolerate?: { readonly absolute?: number; readonly relative?: number } | undefined;
+  readonly tolerate?:
+    | {
+        readonly absolute?: number | undefined;
+        readonly relative?: number | undefined;
+        readonly sqlstates?: readonly (readonly string[])[] | undefined;
+      }
+    | undefined;
   readonly clean?: readonly (typeof CLEANINGS)[number][] | undefined;
   readonly sample?: number | undefined;
 };
@@ -75,6 +81,14 @@ function rule(): z.ZodType<CompareRuleConfig> {
         .strictObject({
           absolute: amount("a number not below 0").optional(),
           relative: amount("a number not below 0").optional(),
+          sqlstates: z
+            .array(
+              z
+                .array(patternText(/^[0-9A-Z]{5}$/, "a SQLSTATE of 5 digits and capitals"))
+                .min(2, "a group needs two SQLSTATEs that are to count as alike"),
+            )
+            .min(1)
+            .optional(),
         })
         .optional(),
       clean: z.array(oneOf(CLEANINGS)).min(1).optional(),
@@ -97,13 +111,8 @@ function complaintAbout(draft: RuleDraft): string | undefined {
   }
   if (draft.ignore === false) return "ignore: false does nothing: remove the rule";
   const { match, tolerate, sample } = draft;
-  if (
-    tolerate !== undefined &&
-    tolerate.absolute === undefined &&
-    tolerate.relative === undefined
-  ) {
-    return "tolerate needs absolute, relative or both";
-  }
+  const complaint = tolerate && toleranceComplaint(tolerate, match);
+  if (complaint !== undefined) return complaint;
   if (draft.ignore === true && Object.keys(match).length === 0) {
     return "ignores everything: match needs a fingerprint, table, column or type";
   }
@@ -111,6 +120,20 @@ function complaintAbout(draft: RuleDraft): string | undefined {
     return "sample takes whole statements: match them by fingerprint or table";
   }
   return undefined;
+}
+
+function toleranceComplaint(
+  { absolute, relative, sqlstates }: NonNullable<RuleDraft["tolerate"]>,
+  match: RuleDraft["match"],
+): string | undefined {
+  const hasAmount = absolute !== undefined || relative !== undefined;
+  if (sqlstates === undefined) {
+    return hasAmount ? undefined : "tolerate needs absolute, relative or both, or sqlstates";
+  }
+  if (hasAmount) return "tolerate takes amounts or sqlstates: make two rules of them";
+  return match.column === undefined && match.type === undefined
+    ? undefined
+    : "sqlstates are of whole statements: match them by fingerprint or table";
 }
 
 function action(draft: RuleDraft): CompareRuleConfig["action"] {

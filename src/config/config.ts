@@ -142,6 +142,8 @@ export type CompareRuleConfig = {
         readonly kind: "tolerate";
         readonly absolute?: number | undefined;
         readonly relative?: number | undefined;
+        /** Groups of SQLSTATEs that count as alike when both sides fail. */
+        readonly sqlstates?: readonly (readonly string[])[] | undefined;
       }
     | {
         readonly kind: "clean";

@@ -290,5 +290,5 @@ void tap.test("the example loads, without a warning", async (t) => {
   const read = (name: string): Promise<string> => readFile(name, "utf8");
   const loaded = await loadConfigWithWarnings("config/twinwire.example.yaml", environment, read);
   t.strictSame(loaded.warnings, []);
-  t.equal(loaded.config.migrations[0]?.compare.rules.length, 4);
+  t.equal(loaded.config.migrations[0]?.compare.rules.length, 5);
 });

@@ -303,7 +303,37 @@ export const MISTAKES: readonly Mistake[] = [
   {
     why: "a tolerance of nothing",
     more: "    compare: { rules: [{ name: a, tolerate: {} }] }",
-    says: ["7:24 migrations[0].compare.rules[0]: tolerate needs absolute, relative or both"],
+    says: [
+      "7:24 migrations[0].compare.rules[0]: tolerate needs absolute, relative or both, or sqlstates",
+    ],
+  },
+  {
+    why: "amounts and SQLSTATEs in one tolerance",
+    more: "    compare: { rules: [{ name: a, tolerate: { absolute: 1, sqlstates: [[22P02, '22023']] } }] }",
+    says: [
+      "7:24 migrations[0].compare.rules[0]: tolerate takes amounts or sqlstates: make two rules of them",
+    ],
+  },
+  {
+    why: "SQLSTATEs of a column",
+    more: "    compare: { rules: [{ name: a, match: { column: c }, tolerate: { sqlstates: [[22P02, '22023']] } }] }",
+    says: [
+      "7:24 migrations[0].compare.rules[0]: sqlstates are of whole statements: match them by fingerprint or table",
+    ],
+  },
+  {
+    why: "a SQLSTATE that is none",
+    more: "    compare: { rules: [{ name: a, tolerate: { sqlstates: [[22P02, '2202']] } }] }",
+    says: [
+      "7:67 migrations[0].compare.rules[0].tolerate.sqlstates[0][1]: expected a SQLSTATE of 5 digits and capitals",
+    ],
+  },
+  {
+    why: "a SQLSTATE that YAML takes for a number",
+    more: "    compare: { rules: [{ name: a, tolerate: { sqlstates: [[22P02, 08006]] } }] }",
+    says: [
+      "7:67 migrations[0].compare.rules[0].tolerate.sqlstates[0][1]: expected text, found a number: put it in quotes",
+    ],
   },
   {
     why: "a negative tolerance",

@@ -2,7 +2,8 @@ import { Backoff } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { TypeNames } from "../../compare/context.ts";
+import type { CompareContext } from "../../compare/context.ts";
+import { otherSide } from "../../routing/side.ts";
 import type { Side } from "../../routing/side.ts";
 import type { FunctionCatalogue } from "../../sql/analysis.ts";
 import type { Catalogue } from "../../upstream/catalogue.ts";
@@ -10,7 +11,8 @@ import type { Catalogue } from "../../upstream/catalogue.ts";
 /** What is known of both sides' functions and types, read again now and then. */
 export type Catalogues = {
   readonly functions: FunctionCatalogue;
-  typesOf(side: Side): TypeNames;
+  /** What a comparison needs to know of both sides' types while this side is primary. */
+  typesWith(primary: Side): TypesOfBoth;
   /** Whether the side answered when it was last asked. */
   reachable(side: Side): { readonly reachable: boolean; readonly detail: string };
   /** Reads a side's catalogue now. @throws CodedError when it does not answer */
@@ -19,6 +21,11 @@ export type Catalogues = {
   readonly ready: Promise<void>;
   close(): void;
 };
+
+type TypesOfBoth = Pick<
+  CompareContext,
+  "primaryTypes" | "shadowTypes" | "primaryShapes" | "shadowShapes"
+>;
 
 type CataloguesDeps = {
   readonly read: (side: Side) => Promise<Catalogue>;
@@ -94,7 +101,7 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
     follow(side, new Backoff(FIRST_RETRY_MS, LAST_RETRY_MS, deps.random));
   return {
     functions: { isVolatile: (name) => isVolatile(known, name) },
-    typesOf: (side) => (oid) => known[side].catalogue?.typeNames.get(oid),
+    typesWith: (primary) => typesWith(known, primary),
     reachable: (side) => {
       const { failure } = known[side];
       return { reachable: failure === undefined, detail: failure ?? "" };
@@ -105,6 +112,16 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
       closed = true;
       for (const timer of timers.values()) clearTimeout(timer);
     },
+  };
+}
+
+function typesWith(known: Record<Side, Known>, primary: Side): TypesOfBoth {
+  const shadow = otherSide(primary);
+  return {
+    primaryTypes: (oid) => known[primary].catalogue?.typeNames.get(oid),
+    shadowTypes: (oid) => known[shadow].catalogue?.typeNames.get(oid),
+    primaryShapes: (oid) => known[primary].catalogue?.typeShapes.get(oid),
+    shadowShapes: (oid) => known[shadow].catalogue?.typeShapes.get(oid),
   };
 }
 

@@ -104,8 +104,7 @@ function judgingOf(parts: MirrorParts, facts: FactsTable, counters: VerdictCount
       remembered,
       rules: settings.rules(),
       applied: parts.ruleApplied,
-      primaryTypes: catalogues.typesOf(primary()),
-      shadowTypes: catalogues.typesOf(otherSide(primary())),
+      ...catalogues.typesWith(primary()),
     });
   return {
     clock,

@@ -132,14 +132,17 @@ function depsFor(parts: RechecksParts, side: Side, credentials: Credentials): Re
         exchange,
       );
     },
-    compare: (one, other, statements, shape, bothPrimary) =>
-      compare(one, other, {
+    compare: (one, other, statements, shape, bothPrimary) => {
+      const types = catalogues.typesWith(side);
+      const { primaryTypes, primaryShapes } = types;
+      const alike = { primaryTypes, primaryShapes, shadowTypes: primaryTypes };
+      return compare(one, other, {
         statements,
         remembered: () => shape,
         rules: settings.rules(),
-        primaryTypes: catalogues.typesOf(side),
-        shadowTypes: catalogues.typesOf(bothPrimary ? side : otherSide(side)),
-      }),
+        ...(bothPrimary ? { ...alike, shadowShapes: primaryShapes } : types),
+      });
+    },
     position,
     barrier: undefined,
     patienceMs: settings.config().compare.recheck.patienceMs,
