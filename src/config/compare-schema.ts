@@ -17,6 +17,7 @@ export function compareSection(): z.ZodType<CompareConfig> {
         .strictObject({
           per_divergence: wholeNumber({ min: 0, max: 100 }).prefault(5),
           reveal: z.array(text()).prefault([]),
+          store_requests: flag().prefault(false),
         })
         .prefault({}),
     })
@@ -25,7 +26,11 @@ export function compareSection(): z.ZodType<CompareConfig> {
       recheck: rest.recheck,
       safeFunctions: safe_functions.map((name) => name.toLowerCase()),
       keepBytes: keep,
-      samples: { perDivergence: samples.per_divergence, reveal: samples.reveal },
+      samples: {
+        perDivergence: samples.per_divergence,
+        reveal: samples.reveal,
+        storeRequests: samples.store_requests,
+      },
     }));
 }
 
@@ -48,7 +53,13 @@ type RuleDraft = {
   readonly name: string;
   readonly match: CompareRuleConfig["match"];
   readonly ignore?: boolean | undefined;
-  readonly tolerate?: { readonly absolute?: number; readonly relative?: number } | undefined;
+  readonly tolerate?:
+    | {
+        readonly absolute?: number | undefined;
+        readonly relative?: number | undefined;
+        readonly sqlstates?: readonly (readonly string[])[] | undefined;
+      }
+    | undefined;
   readonly clean?: readonly (typeof CLEANINGS)[number][] | undefined;
   readonly sample?: number | undefined;
 };
@@ -70,6 +81,14 @@ function rule(): z.ZodType<CompareRuleConfig> {
         .strictObject({
           absolute: amount("a number not below 0").optional(),
           relative: amount("a number not below 0").optional(),
+          sqlstates: z
+            .array(
+              z
+                .array(patternText(/^[0-9A-Z]{5}$/, "a SQLSTATE of 5 digits and capitals"))
+                .min(2, "a group needs two SQLSTATEs that are to count as alike"),
+            )
+            .min(1)
+            .optional(),
         })
         .optional(),
       clean: z.array(oneOf(CLEANINGS)).min(1).optional(),
@@ -92,13 +111,8 @@ function complaintAbout(draft: RuleDraft): string | undefined {
   }
   if (draft.ignore === false) return "ignore: false does nothing: remove the rule";
   const { match, tolerate, sample } = draft;
-  if (
-    tolerate !== undefined &&
-    tolerate.absolute === undefined &&
-    tolerate.relative === undefined
-  ) {
-    return "tolerate needs absolute, relative or both";
-  }
+  const complaint = tolerate && toleranceComplaint(tolerate, match);
+  if (complaint !== undefined) return complaint;
   if (draft.ignore === true && Object.keys(match).length === 0) {
     return "ignores everything: match needs a fingerprint, table, column or type";
   }
@@ -106,6 +120,20 @@ function complaintAbout(draft: RuleDraft): string | undefined {
     return "sample takes whole statements: match them by fingerprint or table";
   }
   return undefined;
+}
+
+function toleranceComplaint(
+  { absolute, relative, sqlstates }: NonNullable<RuleDraft["tolerate"]>,
+  match: RuleDraft["match"],
+): string | undefined {
+  const hasAmount = absolute !== undefined || relative !== undefined;
+  if (sqlstates === undefined) {
+    return hasAmount ? undefined : "tolerate needs absolute, relative or both, or sqlstates";
+  }
+  if (hasAmount) return "tolerate takes amounts or sqlstates: make two rules of them";
+  return match.column === undefined && match.type === undefined
+    ? undefined
+    : "sqlstates are of whole statements: match them by fingerprint or table";
 }
 
 function action(draft: RuleDraft): CompareRuleConfig["action"] {

@@ -25,7 +25,17 @@ export type MigrationConfig = {
   readonly shadow: ShadowConfig;
   readonly compare: CompareConfig;
   readonly replication: { readonly managed: boolean };
-  readonly cutover: { readonly maxPauseMs: number };
+  readonly cutover: { readonly maxPauseMs: number; readonly guards: GuardBars };
+};
+
+/** What the guards of a cutover ask for; undefined where any number will do. */
+export type GuardBars = {
+  /** Share of the reads that were compared, 0 to 1; with 0 any that is above 0. */
+  readonly minCompared: number;
+  readonly maxDivergences: number;
+  readonly maxUnsettled: number | undefined;
+  /** Statements that are slower on NEW. */
+  readonly maxDegraded: number | undefined;
 };
 
 export type ListenConfig = {
@@ -100,7 +110,12 @@ export type CompareConfig = {
   /** Answers up to this size are kept and compared as a whole, larger ones by digest. */
   readonly keepBytes: number;
   readonly recheck: RecheckConfig;
-  readonly samples: { readonly perDivergence: number; readonly reveal: readonly string[] };
+  readonly samples: {
+    readonly perDivergence: number;
+    readonly reveal: readonly string[];
+    /** Requests in which a difference was seen are stored with their values, to be asked again later. */
+    readonly storeRequests: boolean;
+  };
 };
 
 /** How differences are asked about again before they are reported. */
@@ -127,6 +142,8 @@ export type CompareRuleConfig = {
         readonly kind: "tolerate";
         readonly absolute?: number | undefined;
         readonly relative?: number | undefined;
+        /** Groups of SQLSTATEs that count as alike when both sides fail. */
+        readonly sqlstates?: readonly (readonly string[])[] | undefined;
       }
     | {
         readonly kind: "clean";

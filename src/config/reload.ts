@@ -66,6 +66,7 @@ const MIGRATION_ENTRIES: readonly Entry<MigrationConfig>[] = [
   { name: "compare.samples", live: false, of: ({ compare }) => compare.samples },
   { name: "replication", live: false, of: ({ replication }) => replication },
   { name: "cutover.max_pause", live: true, of: ({ cutover }) => cutover.maxPauseMs },
+  { name: "cutover.guards", live: true, of: ({ cutover }) => cutover.guards },
 ];
 
 function migrationChanges(

@@ -96,7 +96,17 @@ export const METRICS = {
   twinwire_divergences: {
     type: "gauge",
     labels: ["migration"],
-    help: "Divergences on record: statement, reason and column counted once.",
+    help: "Confirmed divergences, neither closed nor covered by a rule: statement, reason and column counted once.",
+  },
+  twinwire_divergences_unsettled: {
+    type: "gauge",
+    labels: ["migration"],
+    help: "Differences that asking again could neither confirm nor dispel, counted the same.",
+  },
+  twinwire_statements_degraded: {
+    type: "gauge",
+    labels: ["migration"],
+    help: "Statements whose answers are slower on NEW.",
   },
   twinwire_drifted_tables: {
     type: "gauge",

@@ -6,6 +6,7 @@ import type { RecordedExchange } from "../divergence/recorded-exchange.ts";
 import type { Occurrence, Recorder } from "../divergence/recorder.ts";
 import type { Side } from "../routing/side.ts";
 import type { Statement } from "../sql/statement.ts";
+import type { Credentials } from "../upstream/dial.ts";
 import type { DescribedStatements } from "./described-statements.ts";
 import type { Pair } from "./pair.ts";
 import type { Doubts } from "./recheck/doubts.ts";
@@ -34,6 +35,12 @@ export type JudgeDeps = {
   readonly doubts: Pick<Doubts, "raise"> | undefined;
   /** Where the sides are now, as far as known. */
   readonly positions: () => RecordedExchange["positions"];
+  /** Has both sides asked, when there is time, how they would run a statement. */
+  readonly askPlans: (
+    exchange: RecordedExchange,
+    credentials: Credentials,
+    statement: Statement,
+  ) => void;
   /** A difference has been asked about again. */
   readonly settled: (settled: Settled) => void;
 };
@@ -61,6 +68,22 @@ export function judgePair(deps: JudgeDeps, pair: Pair): void {
   const judged = { statements: pair.statements, prepared: preparedIn(pair) };
   if (verdict.kind === "divergent") doubt(deps, pair, judged, verdict.finding);
   else conclude(deps, judged, verdict);
+  lookAtPlans(deps, pair);
+}
+
+/** Every so many answers it is looked whether a statement has become slower on the other side. */
+const PLANS_LOOKED_AT = 64;
+
+function lookAtPlans(deps: JudgeDeps, pair: Pair): void {
+  const [statement] = pair.statements;
+  if (statement === undefined || pair.statements.length !== 1 || pair.kind !== "mirror") return;
+  const { compared } = deps.facts.of(statement).coverage;
+  if (compared === 0 || compared % PLANS_LOOKED_AT !== 0) return;
+  if (!deps.recorder.wantsPlans(statement, deps.clock.nowMs())) return;
+  const repeatable = recordExchange(pair, deps.positions());
+  if (repeatable.kind === "repeatable") {
+    deps.askPlans(repeatable.exchange, pair.asker.credentials, statement);
+  }
 }
 
 /** What a verdict is about; of a pair nothing else is kept while it is in doubt. */

@@ -77,13 +77,17 @@ export class SessionMirror {
     const statements = askedStatements(request.statements, table, prepared);
     countSeen(this.#mirror, statements);
     if (!open) this.#begin();
-    const facts = requestFacts({ request, statements }, table, this.#session.state(), prepared);
     const before = this.#transaction;
+    const policy = this.#mirror.policy();
+    if (!policy.enabled && before.kind !== "mirrored" && !this.#isDualWriting) {
+      return this.#passOver(statements);
+    }
+    const facts = requestFacts({ request, statements }, table, this.#session.state(), prepared);
     const decision = decide(
-      this.#mirror.policy(),
+      policy,
       before,
       this.#ruled(statements, facts),
-      before.kind === "none" ? this.#refusal : undefined,
+      policy.enabled && before.kind === "none" ? this.#refusal : undefined,
       before.kind !== "none" || this.#mirror.draw(),
     );
     this.#transaction = decision.transaction;
@@ -107,6 +111,14 @@ export class SessionMirror {
     const mayCommit = !open || request.obscure || isCommit;
     this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit, wrote });
     return pair;
+  }
+
+  /** The shadow is switched off, so nothing need be known of a request but that it was seen. */
+  #passOver(statements: readonly Statement[]): undefined {
+    const reason = this.#transaction.kind === "skipped" ? this.#transaction.reason : "disabled";
+    this.#transaction = { kind: "skipped", reason };
+    countSkipped(this.#mirror, statements, reason);
+    this.#unanswered.push(PASSED_OVER);
   }
 
   /** The primary has answered the oldest request that it had not answered. */
@@ -338,5 +350,13 @@ function setsLocally(statements: readonly Statement[]): boolean {
   return false;
 }
 
+/** With no transaction to repeat, nothing is owed and nothing missing. */
+const PASSED_OVER: Admission = {
+  pair: undefined,
+  owes: undefined,
+  gap: undefined,
+  mayCommit: false,
+  wrote: false,
+};
 const NONE: TransactionMirroring = { kind: "none" };
 const GONE = { kind: "lost", elapsedMs: 0, reason: "disconnected" } as const;

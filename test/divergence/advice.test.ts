@@ -19,7 +19,8 @@ await t.test("advice is kept in the store", async (test) => {
       clock: systemClock,
       log: silentLogger,
       randomBytes,
-      samples: { perDivergence: 5, reveal: [] },
+      analyse: () => [],
+      samples: { perDivergence: 5, reveal: [], storeRequests: false },
     });
     if (isFirst) {
       const coverage = store.coverage(statement);

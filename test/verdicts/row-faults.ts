@@ -85,7 +85,7 @@ const IN_TABLES: readonly RowFault[] = [
     old: `alter table TABLE alter v type text collate "C"; insert into TABLE values (1, 'a'), (2, 'B'), (3, 'c')`,
     new: `alter table TABLE alter v type text collate "und-x-icu"; insert into TABLE values (1, 'a'), (2, 'B'), (3, 'c')`,
     sql: "select id, v from TABLE order by v",
-    found: "divergent row_order",
+    found: "divergent collation_order",
   },
   {
     why: "collation decides which rows are the first",

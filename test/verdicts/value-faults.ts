@@ -23,7 +23,7 @@ const CELLS: readonly Cell[] = [
   ["infinite float", "float8", "'Infinity'", "1e308", "numeric_value"],
   ["money", "money", "12.50::numeric::money", "12.05::numeric::money", "numeric_value"],
   ["truncated text", "text", "'Zwetschgenkuchen'", "'Zwetschgenkuche'", "text_value"],
-  ["null versus empty", "text", "null", "''", "null_value"],
+  ["null versus empty", "text", "null", "''", "null_or_empty"],
   ["null versus zero", "int", "0", "null", "null_value"],
   ["text case", "text", "'Ada@example.org'", "'ada@example.org'", "text_case"],
   ["trailing space", "text", "'Ada'", "'Ada '", "trailing_space"],

@@ -27,6 +27,10 @@ function showRoute(metrics: Metrics, { name, conductor, record }: Migration): Un
     ),
     metrics.source("twinwire_epoch", labels, () => conductor.route().epoch),
     metrics.source("twinwire_divergences", labels, () => record.verdicts.divergenceCount()),
+    metrics.source("twinwire_divergences_unsettled", labels, () =>
+      record.verdicts.divergenceCount("unsettled"),
+    ),
+    metrics.source("twinwire_statements_degraded", labels, () => record.verdicts.degradedCount()),
     metrics.source("twinwire_drifted_tables", labels, () => record.drifted.list().length),
   ];
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { CompareContext } from "../../compare/context.ts";
 import type { Observation } from "../../compare/observation.ts";
 import type { Verdict } from "../../compare/verdict.ts";
+import type { ShadowConfig } from "../../config/config.ts";
 import type { Recorder } from "../../divergence/recorder.ts";
 import type { Digester } from "../../mirror/answer-capture.ts";
 import { AnswerCapture } from "../../mirror/answer-capture.ts";
@@ -43,6 +44,7 @@ type MirrorParts = {
   readonly cancel: MigrationMirror["cancel"];
   readonly refused: MigrationMirror["refused"];
   readonly shadowAnswered: (elapsedMs: number) => void;
+  readonly ruleApplied: CompareContext["applied"];
 };
 
 /** Puts together what the sessions of one migration share for mirroring. */
@@ -74,9 +76,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
       timeoutMs: shadow().timeoutMs,
       lagWaitMs: shadow().lagWaitMs,
     }),
-    // A shadow that takes writes takes all of them: with a sample of them its tables would drift.
-    draw: () =>
-      shadow().writes === "apply" || shadow().sample >= 1 || parts.random() < shadow().sample,
+    draw: () => isDrawn(shadow(), parts.random),
     excluded: settings.excluded,
     newCapture: () => new AnswerCapture(settings.config().compare.keepBytes, parts.newDigester),
     shadowSide: () => otherSide(primary()),
@@ -85,6 +85,11 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     refused: parts.refused,
     judge: (pair) => judgePair(judging, pair),
   };
+}
+
+/** A shadow that takes writes takes all of them: with a sample of them its tables would drift. */
+function isDrawn({ writes, sample }: ShadowConfig, random: () => number): boolean {
+  return writes === "apply" || sample >= 1 || random() < sample;
 }
 
 /** What judging a pair takes. */
@@ -100,8 +105,8 @@ function judgingOf(parts: MirrorParts, facts: FactsTable, counters: VerdictCount
       statements,
       remembered,
       rules: settings.rules(),
-      primaryTypes: catalogues.typesOf(primary()),
-      shadowTypes: catalogues.typesOf(otherSide(primary())),
+      applied: parts.ruleApplied,
+      ...catalogues.typesWith(primary()),
     });
   return {
     clock,
@@ -118,5 +123,6 @@ function judgingOf(parts: MirrorParts, facts: FactsTable, counters: VerdictCount
     },
     positions: () => positionTexts(position),
     settled: rechecks.count,
+    askPlans: rechecks.askPlans,
   };
 }

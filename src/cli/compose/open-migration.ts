@@ -27,6 +27,8 @@ import { openPosition } from "./open-position.ts";
 import type { Rechecks } from "./rechecks.ts";
 import { openRechecks } from "./rechecks.ts";
 import { compareKnowing, openRelationKnowledge } from "./relation-knowledge.ts";
+import type { RuleBook } from "./rule-book.ts";
+import { openRuleBook } from "./rule-book.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
 import { openTrafficNumbers } from "./traffic-numbers.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -41,6 +43,7 @@ export type Migration = Pick<Clients, "sessions" | "relays"> & {
   readonly position: ShadowPosition;
   readonly rechecks: Rechecks;
   readonly record: MigrationRecord;
+  readonly rules: RuleBook;
   readonly conductor: Conductor;
   readonly numbers: TrafficNumbers;
   readonly listener: Listener;
@@ -105,6 +108,7 @@ export async function openMigration(
     },
   });
   await Promise.all([parts.upstreams.catalogues.ready, parts.position.ready]);
+  void parts.rules.checkNames();
   const listener = await clients.listen(first.listen, first.old.url.database);
   const migration = migrationOf(settings, parts, { conductor, listener }, clock);
   return migration;
@@ -112,6 +116,7 @@ export async function openMigration(
 
 type Parts = {
   readonly record: MigrationRecord;
+  readonly rules: RuleBook;
   readonly numbers: TrafficNumbers;
   readonly upstreams: Upstreams;
   readonly position: ShadowPosition;
@@ -136,35 +141,34 @@ function openParts(
     loginSecret: deps.loginSecret,
   });
   const { sides, catalogues } = upstreams;
+  const rules = openRules(settings, record, upstreams, deps);
   const position = openPosition(settings, { clock, primary });
-  const compare = compareKnowing(openComparer(), (statement) => mirror.facts.of(statement).known);
-  const rechecks = openRechecks({
+  const shared = {
     clock,
     settings,
     catalogues,
-    sides,
     position,
     primary,
-    compare,
+    compare: compareKnowing(openComparer(), (statement) => mirror.facts.of(statement).known),
     newDigester: () => openReplyDigester(),
+  };
+  const rechecks = openRechecks({
+    ...shared,
+    sides,
+    recordPlans: record.verdicts.plans,
     credentialsOf: (user) => clients.credentialsOf(user),
   });
   const mirror = openMirrorParts({
-    clock,
-    position,
+    ...shared,
     rechecks,
     random: Math.random,
-    settings,
-    catalogues,
     relations: openRelationKnowledge(deps.analyser, catalogues.relationsOf),
     recorder: record.verdicts,
     drifted: record.drifted,
     noteOwed: (tables) => record.owed.note(tables),
-    primary,
-    compare,
-    newDigester: () => openReplyDigester(),
     dial: (side, startup, own) => sides.dial(side, startup, own),
     cancel: (side, server) => void sides.cancel(side, server),
+    ruleApplied: ({ name }) => record.verdicts.madeRules.applied(name),
     shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),
     refused: (user, sqlstate) =>
       log.warn({ user, sqlstate }, "the shadow refused a login, so nothing of it is compared"),
@@ -178,7 +182,16 @@ function openParts(
     primary,
     setPrimary,
   });
-  return { record, numbers, upstreams, position, rechecks, mirror, clients };
+  return { record, rules, numbers, upstreams, position, rechecks, mirror, clients };
+}
+
+function openRules(
+  settings: MigrationSettings,
+  { verdicts }: MigrationRecord,
+  { readKnownNames }: Upstreams,
+  { clock, log }: MigrationDeps,
+): RuleBook {
+  return openRuleBook({ settings, verdicts, clock, log, readKnownNames });
 }
 
 function migrationOf(
@@ -187,7 +200,7 @@ function migrationOf(
   { conductor, listener }: { readonly conductor: Conductor; readonly listener: Listener },
   clock: Clock,
 ): Migration {
-  const { record, numbers, upstreams, position, rechecks, mirror, clients } = parts;
+  const { record, rules, numbers, upstreams, position, rechecks, mirror, clients } = parts;
   const { sessions, relays } = clients;
   const timeCheck = checkTimes(mirror, clock);
   const forgetOwed = (): void => {
@@ -202,12 +215,16 @@ function migrationOf(
     position,
     rechecks,
     record,
+    rules,
     conductor,
     sessions,
     relays,
     numbers,
     listener,
-    reload: (config) => settings.replace(withLiveEntries(settings.config(), config)),
+    reload(config) {
+      settings.replace(withLiveEntries(settings.config(), config));
+      rules.reloaded();
+    },
     async drain(deadlineMs, giveUp) {
       listener.stop();
       await conductor.close();

@@ -2,9 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import type { Comparer } from "../../compare/compare.ts";
 import type { Finding } from "../../compare/verdict.ts";
+import type { Recorder } from "../../divergence/recorder.ts";
 import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
 import type { Digester } from "../../mirror/answer-capture.ts";
 import { AnswerCapture } from "../../mirror/answer-capture.ts";
+import { askPlans } from "../../mirror/recheck/ask-plans.ts";
 import { Doubts } from "../../mirror/recheck/doubts.ts";
 import type { RecheckDeps, Settled } from "../../mirror/recheck/recheck.ts";
 import { recheck } from "../../mirror/recheck/recheck.ts";
@@ -13,6 +15,7 @@ import type { ShadowPosition } from "../../mirror/shadow-position.ts";
 import type { Sides } from "../../proxy/sides.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
+import type { Statement } from "../../sql/statement.ts";
 import type { Credentials } from "../../upstream/dial.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
@@ -25,6 +28,8 @@ export type Rechecks = {
   readonly count: (settled: Settled) => void;
   /** Asks at once, whatever is waiting: for an operator. */
   ask(exchange: RecordedExchange, finding: Finding): Promise<Settled>;
+  /** Asks both sides for the plans of a statement, unless it is asking already. */
+  askPlans(exchange: RecordedExchange, credentials: Credentials, statement: Statement): void;
   close(): void;
 };
 
@@ -37,6 +42,7 @@ type RechecksParts = {
   readonly primary: () => Side;
   readonly compare: Comparer;
   readonly newDigester: () => Digester;
+  readonly recordPlans: Recorder["plans"];
   readonly credentialsOf: (user: string) => Credentials | undefined;
 };
 
@@ -75,7 +81,31 @@ export function openRechecks(parts: RechecksParts): Rechecks {
       count(settled);
       return settled;
     },
+    askPlans: planAsker(parts),
     close: () => doubts.close(),
+  };
+}
+
+/** One statement at a time: the next one that is slow comes soon enough. */
+function planAsker(parts: RechecksParts): Rechecks["askPlans"] {
+  const { clock, primary, recordPlans } = parts;
+  let asking = false;
+  return (exchange, credentials, statement) => {
+    if (asking) return;
+    asking = true;
+    const side = primary();
+    askPlans(depsFor(parts, side, credentials).openSession, exchange)
+      .then((plans) => {
+        if (plans === undefined || primary() !== side) return;
+        const { primary: ours, shadow: theirs } = plans;
+        const [old, fresh] = side === "old" ? [ours, theirs] : [theirs, ours];
+        recordPlans(statement, { atMs: clock.nowMs(), old, new: fresh });
+      })
+      // A side that cannot be asked now is asked when the next answer is slow.
+      .catch(() => undefined)
+      .finally(() => {
+        asking = false;
+      });
   };
 }
 
@@ -102,14 +132,17 @@ function depsFor(parts: RechecksParts, side: Side, credentials: Credentials): Re
         exchange,
       );
     },
-    compare: (one, other, statements, shape, bothPrimary) =>
-      compare(one, other, {
+    compare: (one, other, statements, shape, bothPrimary) => {
+      const types = catalogues.typesWith(side);
+      const { primaryTypes, primaryShapes } = types;
+      const alike = { primaryTypes, primaryShapes, shadowTypes: primaryTypes };
+      return compare(one, other, {
         statements,
         remembered: () => shape,
         rules: settings.rules(),
-        primaryTypes: catalogues.typesOf(side),
-        shadowTypes: catalogues.typesOf(bothPrimary ? side : otherSide(side)),
-      }),
+        ...(bothPrimary ? { ...alike, shadowShapes: primaryShapes } : types),
+      });
+    },
     position,
     barrier: undefined,
     patienceMs: settings.config().compare.recheck.patienceMs,

@@ -9,6 +9,8 @@ import type { Side } from "../../routing/side.ts";
 import type { AdminClient } from "../../upstream/admin-client.ts";
 import { openAdminClient } from "../../upstream/admin-client.ts";
 import { readCatalogue, readScramVerifiers } from "../../upstream/catalogue.ts";
+import type { Names } from "../../upstream/known-names.ts";
+import { readKnownNames } from "../../upstream/known-names.ts";
 import { openScramCache } from "../../upstream/scram-cache.ts";
 import type { Catalogues } from "./catalogues.ts";
 import { openCatalogues } from "./catalogues.ts";
@@ -22,6 +24,8 @@ export type Upstreams = {
   readonly users: Users;
   readonly loginKeys: LoginKeys;
   readonly catalogues: Catalogues;
+  /** Which of the names a side knows. @throws CodedError */
+  readKnownNames(side: Side, names: Names): Promise<Names>;
   close(): Promise<void>;
 };
 
@@ -68,6 +72,7 @@ export function openUpstreams(settings: MigrationSettings, deps: UpstreamsDeps):
     users,
     loginKeys,
     catalogues,
+    readKnownNames: (side, names) => readKnownNames(admins[side], names),
     sides: openSides({
       ...dialDeps,
       target: (side) => settings.config()[side].url,
