@@ -1,6 +1,6 @@
 import { DIFFERENCE_REASONS, INCOMPARABLE_REASONS } from "../compare/verdict.ts";
-import { ADVICE } from "../sql/relation-catalogue.ts";
 import type { DivergenceItem, FingerprintItem, Quantiles } from "./items.ts";
+import { leftOpen } from "./left-open.ts";
 import type { NotCompared, ReportData } from "./report-data.ts";
 
 /** A report as blocks, before it is Markdown or HTML. */
@@ -40,7 +40,7 @@ export function reportBlocks(data: ReportData): readonly Block[] {
     ...toleratedBlocks(data),
     ...ruleBlocks(data),
     ...notComparedBlocks(data),
-    ...adviceBlocks(data),
+    ...leftOpenBlocks(data),
     ...driftedBlocks(data),
     ...statementBlocks(data),
     ...degradedBlocks(data),
@@ -214,23 +214,15 @@ function notComparedBlocks(data: ReportData): readonly Block[] {
   return [heading(2, "Not compared, and why"), table(["reason", "why", "count", "share"], rows)];
 }
 
-/** Findings of their own: the sides may agree today and differ with the next plan. */
-function adviceBlocks({ fingerprints }: ReportData): readonly Block[] {
-  const sentences: Readonly<Record<string, string>> = ADVICE;
-  const rows = fingerprints.flatMap(({ statement, seen, advice, incomparable }) =>
-    advice.map((word) => [
-      statement,
-      `${word}: ${sentences[word] ?? word}`,
-      number(seen),
-      number(incomparable["underspecified"] ?? incomparable[word] ?? 0),
-    ]),
-  );
+function leftOpenBlocks({ fingerprints }: ReportData): readonly Block[] {
+  const rows = leftOpen(fingerprints).map(({ statement, why, seen, differed }) => {
+    return [statement, why, number(seen), number(differed)];
+  });
   if (rows.length === 0) return [];
-  const shown = rows.slice(0, STATEMENTS_SHOWN);
   return [
     heading(2, "Answers that the statement leaves open"),
-    table(["statement", "why", "seen", "differed"], shown),
-    ...moreThan(rows.length, shown.length),
+    table(["statement", "why", "seen", "differed"], rows.slice(0, STATEMENTS_SHOWN)),
+    ...moreThan(rows.length, Math.min(rows.length, STATEMENTS_SHOWN)),
   ];
 }
 

@@ -24,9 +24,9 @@ export async function findFaults(faults: readonly Fault[]): Promise<void> {
   await plant(sides, [{ why: "types", both: TYPES }, ...faults]);
   const twinwire = await startMirrored(sides, {
     migration: {
-      // Nothing replicates here, so what differs once differs for ever: it need not be given time.
+      // Nothing replicates here, so what differs once differs for ever: neither need be given time.
       compare: { recheck: { patience: "1ms", per_minute: 6000 } },
-      ...(CAN_REHEARSE ? { shadow: { writes: "rehearse" } } : {}),
+      ...(CAN_REHEARSE ? { shadow: { writes: "rehearse", rehearsal: { quiet: "1ms" } } } : {}),
     },
   });
   t.teardown(() => twinwire.stop());

@@ -128,9 +128,9 @@ const SETTINGS: readonly Setting[] = [
     found: "divergent numeric_value",
   },
   {
-    name: "statement_timeout",
-    value: "55s",
-    ask: { sql: "show statement_timeout" },
+    name: "quote_all_identifiers",
+    value: "on",
+    ask: { sql: "show quote_all_identifiers" },
     found: "divergent text_value",
   },
   {

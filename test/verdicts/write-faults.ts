@@ -1,7 +1,6 @@
 import type { Fault } from "./fault.ts";
 
-/** Faults that show when something is written, so only where writes are rehearsed on the shadow. */
-export const WRITE_FAULTS: readonly Fault[] = [
+const WRITES: readonly Fault[] = [
   {
     why: "column default off by one",
     old: "create table w_default (id int, amount int default 1)",
@@ -101,9 +100,7 @@ export const WRITE_FAULTS: readonly Fault[] = [
     why: "row count of a delete",
     both: "create table w_delete (id int, kept bool); insert into w_delete values (1, false)",
     new: "insert into w_delete values (2, false)",
-    before: ["begin"],
     ask: { sql: "delete from w_delete where not kept" },
-    after: ["rollback"],
     found: "divergent command_tag",
   },
   {
@@ -121,3 +118,13 @@ export const WRITE_FAULTS: readonly Fault[] = [
     found: "divergent error_on_shadow",
   },
 ];
+
+/**
+ * Faults that show when something is written, so only where writes are rehearsed on the shadow. Each in a transaction that is still
+ * open when the shadow has answered: only then no replication can have brought the write over before it.
+ */
+export const WRITE_FAULTS: readonly Fault[] = WRITES.map((fault) => ({
+  ...fault,
+  before: ["begin"],
+  after: ["rollback"],
+}));
