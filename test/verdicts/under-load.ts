@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
-import type { DivergenceItem, MigrationStatus } from "../../src/admin/ports.ts";
+import type { DivergenceItem, MigrationStatus, Page } from "../../src/admin/ports.ts";
 import type { Mirrored } from "../mirror/mirrored.ts";
 import { startMirrored, until } from "../mirror/mirrored.ts";
 import { DATABASE, startTwoSides } from "../mirror/two-sides.ts";
@@ -19,6 +19,8 @@ const SETTLE_MS = 60_000;
 export type UnderLoad = {
   readonly status: MigrationStatus;
   readonly divergences: readonly DivergenceItem[];
+  /** What could neither be confirmed nor dispelled, and why. */
+  readonly unsettled: readonly DivergenceItem[];
   readonly transfers: number;
   readonly tookMs: number;
   /** Rows of OLD that NEW does not hold once it has caught up; there must be none, or the test proves nothing. */
@@ -94,7 +96,10 @@ async function load(sides: TwoSides, twinwire: Mirrored, mirrored: number): Prom
   const tookMs = performance.now() - startedMs;
   const status = await settledStatus(twinwire);
   const divergences = await twinwire.divergences();
-  return { status, divergences, transfers, tookMs, apart: await rowsApart(sides) };
+  const path = "/api/v1/migrations/shop/divergences?state=unsettled&limit=100";
+  const { items: unsettled } = await twinwire.api.get<Page<DivergenceItem>>(path);
+  const apart = await rowsApart(sides);
+  return { status, divergences, unsettled, transfers, tookMs, apart };
 }
 
 /** Once nothing is in doubt any more: what waits to be asked again takes its time on a busy machine. */
@@ -147,7 +152,13 @@ async function rowsApart(sides: TwoSides): Promise<number> {
 }
 
 /** The figures in lines, for whoever ran it. */
-export function figures({ status, divergences, transfers, tookMs }: UnderLoad): readonly string[] {
+export function figures({
+  status,
+  divergences,
+  unsettled,
+  transfers,
+  tookMs,
+}: UnderLoad): readonly string[] {
   const { exchanges, verdicts, incomparable } = status;
   const seconds = tookMs / 1000;
   const reasons = new Map<string, number>();
@@ -158,6 +169,7 @@ export function figures({ status, divergences, transfers, tookMs }: UnderLoad): 
     `verdicts: ${JSON.stringify(verdicts)}`,
     `incomparable: ${JSON.stringify(incomparable)}`,
     `skipped: ${JSON.stringify(exchanges.skipped)}`,
+    ...unsettled.map(({ count, reason, settled }) => `unsettled: ${count} ${reason}: ${settled}`),
     `divergences: ${JSON.stringify(Object.fromEntries(reasons))}`,
   ];
 }
