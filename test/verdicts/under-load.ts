@@ -78,7 +78,7 @@ async function load(sides: TwoSides, twinwire: Mirrored, mirrored: number): Prom
     const draw = drawing(number);
     while (!over.is) {
       if (number < WRITERS) {
-        await settled(transfer(client, draw), client);
+        await committed(transfer(client, draw), client);
         transfers++;
       }
       for (let count = 0; count < READS_AFTER_A_TRANSFER && !over.is; count++)
@@ -118,7 +118,7 @@ async function settledStatus(twinwire: Mirrored): Promise<MigrationStatus> {
 }
 
 /** A deadlock of two transfers ends one of them, as with pgbench. */
-async function settled(work: Promise<void>, client: pg.Client): Promise<void> {
+async function committed(work: Promise<void>, client: pg.Client): Promise<void> {
   await work.catch(async (error: unknown) => {
     if ((error as { code?: string }).code !== "40P01") throw error;
     await client.query("rollback");
