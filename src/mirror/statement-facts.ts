@@ -7,6 +7,8 @@ import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { FunctionCatalogue } from "../sql/analysis.ts";
 import { noiseOfFunction } from "../sql/builtin-functions.ts";
+import { adviceOf, withRelations } from "../sql/relation-catalogue.ts";
+import type { RelationCatalogue } from "../sql/relation-catalogue.ts";
 import type { Statement } from "../sql/statement.ts";
 
 /** What mirroring needs to know of one statement in this migration; worked out once per statement. */
@@ -14,6 +16,8 @@ export type StatementFacts = RequestFacts & {
   /** Rows or relations may be different after it. */
   readonly writes: boolean;
   readonly coverage: Coverage;
+  /** The statement with what the catalogue knows of its relations: to be compared by. */
+  readonly known: Statement;
   /** Name of the prepared statement it executes by SQL. */
   readonly executes: string | undefined;
   /** The same as facts of a request that asks for nothing else; made once. */
@@ -33,7 +37,7 @@ type PreparedNamed = (name: string) => PreparedStatement | undefined;
 
 export type FactsDeps = {
   readonly recorder: Recorder;
-  readonly catalogue: FunctionCatalogue;
+  readonly catalogue: FunctionCatalogue & RelationCatalogue;
   readonly safeFunctions: () => ReadonlySet<string>;
 };
 
@@ -112,9 +116,14 @@ export class FactsTable {
       applicable: obstacle === undefined || !NEVER_APPLIED.has(obstacle),
     };
     const alone = { ...facts, executes: NOTHING_EXECUTED };
+    const known = withRelations(statement, catalogue);
+    const coverage = recorder.coverage(known);
+    coverage.advice.clear();
+    for (const advice of adviceOf(known)) coverage.advice.add(advice);
     return {
       ...facts,
-      coverage: recorder.coverage(statement),
+      coverage,
+      known,
       executes: execute?.type === "execute" ? execute.name : undefined,
       alone,
       aloneTooLarge: tooLarge(alone),

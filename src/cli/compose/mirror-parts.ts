@@ -19,6 +19,7 @@ import type { ShadowPosition } from "../../mirror/shadow-position.ts";
 import { FactsTable } from "../../mirror/statement-facts.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
+import type { RelationCatalogue } from "../../sql/relation-catalogue.ts";
 import type { Statement } from "../../sql/statement.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
@@ -32,6 +33,7 @@ type MirrorParts = {
   readonly position: ShadowPosition;
   readonly rechecks: Rechecks;
   readonly catalogues: Catalogues;
+  readonly relations: RelationCatalogue;
   readonly recorder: Recorder;
   readonly drifted: DriftedTables;
   readonly noteOwed: MigrationMirror["noteOwed"];
@@ -52,7 +54,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
   const counters = newMirrorCounters();
   const facts = new FactsTable({
     recorder,
-    catalogue: catalogues.functions,
+    catalogue: { ...catalogues.functions, ...parts.relations },
     safeFunctions: () => new Set(settings.config().compare.safeFunctions),
   });
   const judging = judgingOf(parts, facts, counters.verdicts);

@@ -26,6 +26,7 @@ import { openMirrorParts } from "./mirror-parts.ts";
 import { openPosition } from "./open-position.ts";
 import type { Rechecks } from "./rechecks.ts";
 import { openRechecks } from "./rechecks.ts";
+import { compareKnowing, openRelationKnowledge } from "./relation-knowledge.ts";
 import type { RuleBook } from "./rule-book.ts";
 import { openRuleBook } from "./rule-book.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
@@ -148,7 +149,7 @@ function openParts(
     catalogues,
     position,
     primary,
-    compare: openComparer(),
+    compare: compareKnowing(openComparer(), (statement) => mirror.facts.of(statement).known),
     newDigester: () => openReplyDigester(),
   };
   const rechecks = openRechecks({
@@ -161,6 +162,7 @@ function openParts(
     ...shared,
     rechecks,
     random: Math.random,
+    relations: openRelationKnowledge(deps.analyser, catalogues.relationsOf),
     recorder: record.verdicts,
     drifted: record.drifted,
     noteOwed: (tables) => record.owed.note(tables),
