@@ -106,7 +106,7 @@ function conclude(deps: JudgeDeps, judged: Judged, verdict: Verdict, more?: Conf
   recordVerdict(deps, judged, verdict, more);
 }
 
-type Confirmation = Pick<Occurrence, "exchange" | "settled">;
+type Confirmation = Pick<Occurrence, "exchange" | "settled" | "atMs">;
 
 /** A difference seen once is none yet: it may be late, or by chance. */
 function doubt(deps: JudgeDeps, pair: Pair, judged: Judged, finding: Finding): void {
@@ -114,11 +114,12 @@ function doubt(deps: JudgeDeps, pair: Pair, judged: Judged, finding: Finding): v
   const repeatable = recordExchange(pair, deps.positions());
   const exchange = repeatable.kind === "repeatable" ? repeatable.exchange : undefined;
   const found = { kind: "divergent", finding } as const;
+  const atMs = deps.clock.nowMs();
   if (statement === undefined || deps.doubts === undefined || isOfWrite(pair)) {
-    return conclude(deps, judged, found, { exchange, settled: "It was seen once." });
+    return conclude(deps, judged, found, { exchange, settled: "It was seen once.", atMs });
   }
   if (deps.recorder.isConfirmed(statement, finding)) {
-    return conclude(deps, judged, found, { exchange, settled: "" });
+    return conclude(deps, judged, found, { exchange, settled: "", atMs });
   }
   const refused =
     exchange === undefined
@@ -131,11 +132,12 @@ function doubt(deps: JudgeDeps, pair: Pair, judged: Judged, finding: Finding): v
           fingerprint: statement.fingerprint,
           credentials: pair.asker.credentials,
           varies: deps.recorder.coverage(statement).varies.size > 0,
-          settle: (settled) => settle(deps, judged, { statement, finding, exchange }, settled),
+          settle: (settled) =>
+            settle(deps, judged, { statement, finding, exchange, atMs }, settled),
         });
   if (refused === undefined) return;
   const settled = `It was not asked again: ${refused}.`;
-  deps.recorder.unsettled({ statement, finding, atMs: deps.clock.nowMs(), exchange, settled });
+  deps.recorder.unsettled({ statement, finding, atMs, exchange, settled });
   conclude(deps, judged, { kind: "incomparable", reason: "unsettled" });
 }
 
@@ -152,24 +154,25 @@ function settle(
     readonly statement: Statement;
     readonly finding: Finding;
     readonly exchange: RecordedExchange;
+    /** When it was seen, which may be a while ago. */
+    readonly atMs: number;
   },
   settled: Settled,
 ): void {
-  const { statement, exchange } = doubted;
+  const { statement, exchange, atMs } = doubted;
   const coverage = deps.recorder.coverage(statement);
   if (settled.askedTwice) coverage.askedTwice++;
   deps.settled(settled);
   if (settled.outcome === "divergent") {
     const verdict = { kind: "divergent", finding: settled.finding } as const;
-    return conclude(deps, judged, verdict, { exchange, settled: settled.detail });
+    return conclude(deps, judged, verdict, { exchange, settled: settled.detail, atMs });
   }
   if (settled.outcome === "nondeterministic") {
     const column = settled.column ?? "";
     coverage.varies.set(column, (coverage.varies.get(column) ?? 0) + 1);
   }
   if (settled.outcome === "unsettled") {
-    const atMs = deps.clock.nowMs();
-    deps.recorder.unsettled({ ...doubted, atMs, settled: settled.detail });
+    deps.recorder.unsettled({ ...doubted, settled: settled.detail });
   }
   conclude(deps, judged, { kind: "incomparable", reason: settled.outcome });
 }
@@ -203,7 +206,7 @@ function recordVerdict(
   deps: JudgeDeps,
   { statements, prepared }: Judged,
   verdict: Verdict,
-  confirmation: Confirmation = NOTHING_CONFIRMED,
+  confirmation: Confirmation | undefined,
 ): void {
   if (prepared !== undefined && verdict.kind === "divergent") {
     // Nothing was executed: the difference is in what was prepared and described.
@@ -232,15 +235,13 @@ function recordVerdict(
   });
 }
 
-const NOTHING_CONFIRMED: Confirmation = { exchange: undefined, settled: "" };
-
 function recordDivergence(
-  { clock, recorder }: JudgeDeps,
+  { recorder }: JudgeDeps,
   statement: Statement,
   finding: Finding,
-  confirmation: Confirmation,
+  confirmation: Confirmation | undefined,
 ): void {
-  recorder.divergent({ statement, finding, atMs: clock.nowMs(), ...confirmation });
+  if (confirmation !== undefined) recorder.divergent({ statement, finding, ...confirmation });
 }
 
 function recordLatencies(

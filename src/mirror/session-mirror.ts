@@ -1,4 +1,4 @@
-import type { TransactionMirroring } from "../routing/decide.ts";
+import type { Decision, MirrorPolicy, TransactionMirroring } from "../routing/decide.ts";
 import { decide } from "../routing/decide.ts";
 import type { PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
@@ -83,22 +83,14 @@ export class SessionMirror {
       return this.#passOver(statements);
     }
     const facts = requestFacts({ request, statements }, table, this.#session.state(), prepared);
-    const decision = decide(
-      policy,
-      before,
-      this.#ruled(statements, facts),
-      policy.enabled && before.kind === "none" ? this.#refusal : undefined,
-      before.kind !== "none" || this.#mirror.draw(),
-    );
-    this.#transaction = decision.transaction;
-    const { mirror } = decision.route;
+    const { mirror } = this.#decide(policy, this.#ruled(statements, facts)).route;
     const owes = this.#owed(statements, facts);
     if (owes !== undefined) this.#writing.expect(owes);
     let pair: Pair | undefined;
     let skipped: SkipReason | undefined;
     if (mirror.kind === "skip") {
       skipped = mirror.reason;
-      if (before.kind === "mirrored" && decision.transaction.kind === "skipped") this.#undo();
+      if (before.kind === "mirrored" && this.#transaction.kind === "skipped") this.#undo();
     } else {
       pair = this.#newPair(request, { statements, facts, kind: mirror.kind, open });
       skipped = this.#offer(pair);
@@ -111,6 +103,15 @@ export class SessionMirror {
     const mayCommit = !open || request.obscure || isCommit;
     this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit, wrote });
     return pair;
+  }
+
+  #decide(policy: MirrorPolicy, facts: AskedFacts): Decision {
+    const before = this.#transaction;
+    const begins = before.kind === "none";
+    const refusal = policy.enabled && begins ? this.#refusal : undefined;
+    const decision = decide(policy, before, facts, refusal, !begins || this.#mirror.draw());
+    this.#transaction = decision.transaction;
+    return decision;
   }
 
   /** The shadow is switched off, so nothing need be known of a request but that it was seen. */

@@ -8,6 +8,7 @@ import type {
 } from "../../admin/ports.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { VerbOutcome as ConductorOutcome } from "../../cutover/conductor.ts";
+import type { DifferenceReason } from "../../compare/verdict.ts";
 import type { DivergenceStore } from "../../divergence/divergence-store.ts";
 import { readiness } from "../../cutover/readiness.ts";
 import { migrationReport } from "./migration-report.ts";
@@ -63,12 +64,26 @@ function coverageTotals({ totals }: DivergenceStore): CoverageTotals {
   };
 }
 
-/** Not wired yet: to be replaced by asking both sides `verdicts.exchangeOf(id)` again. */
-async function recheck({ record }: Migration, id: string): Promise<RecheckReply> {
+/** Asks both sides again the last request in which the difference was seen. */
+async function recheck({ record, rechecks }: Migration, id: string): Promise<RecheckReply> {
   const item = record.verdicts.divergence(id);
   if (item === undefined) return { kind: "not_found" };
-  const { ok, reason } = item.repeatable;
-  return { kind: "impossible", reason: ok ? "Asking again is not wired yet." : sentence(reason) };
+  const exchange = record.verdicts.exchangeOf(id);
+  if (exchange === undefined) {
+    return { kind: "impossible", reason: sentence(item.repeatable.reason) };
+  }
+  const reason = item.reason as DifferenceReason;
+  const suspected = { reason, explanation: item.explanation, statement: 0 };
+  const settled = await rechecks.ask(exchange, suspected);
+  const { outcome, detail, attempts, tookMs } = settled;
+  const column =
+    settled.outcome === "divergent"
+      ? settled.finding.column
+      : settled.outcome === "nondeterministic"
+        ? settled.column
+        : undefined;
+  const where = column === undefined ? {} : { column };
+  return { kind: "done", outcome, detail, ...where, attempts, tookMs };
 }
 
 function sentence(text: string): string {
