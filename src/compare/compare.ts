@@ -105,9 +105,14 @@ function compareStatement(
   // Of two failures the shadow's is asked first: whichever says nothing, nothing can be compared.
   const excuse =
     (theirs && excuseForError({ side: "shadow", sqlstate: theirs.sqlstate })) ??
-    (ours && excuseForError({ side: "primary", sqlstate: ours.sqlstate })) ??
-    excuseForNoise(statement, verdict.finding, failed?.sqlstate);
-  return excuse === undefined ? verdict : { kind: "incomparable", reason: excuse };
+    (ours && excuseForError({ side: "primary", sqlstate: ours.sqlstate }));
+  if (excuse !== undefined) return { kind: "incomparable", reason: excuse };
+  const { finding } = verdict;
+  const noise = excuseForNoise(statement, finding, failed?.sqlstate);
+  if (noise === undefined) return verdict;
+  // What comes from the clock or by chance is in some columns only; asking again tells in which.
+  const isChance = noise === "clock" || noise === "volatile";
+  return { kind: "incomparable", reason: noise, ...(isChance ? { finding } : {}) };
 }
 
 function compareEnds(primary: Reply, shadow: Reply, statement: number): Verdict {

@@ -28,3 +28,12 @@ export type CompareRule = {
         readonly with: readonly ("trim" | "lower_case" | "collapse_space" | "null_is_empty")[];
       };
 };
+
+/** Rules that leave these columns out, whatever the statement. */
+export function ignoringColumns(columns: readonly string[]): readonly CompareRule[] {
+  return columns.map((column) => ({
+    name: `column ${column} varies`,
+    match: { column },
+    action: { kind: "ignore" },
+  }));
+}

@@ -3,7 +3,12 @@ export type Verdict =
   | { readonly kind: "match" }
   | { readonly kind: "tolerated"; readonly finding: Finding }
   | { readonly kind: "divergent"; readonly finding: Finding }
-  | { readonly kind: "incomparable"; readonly reason: IncomparableReason };
+  /** `finding`: the difference, where the statement's own noise may but need not explain it. */
+  | {
+      readonly kind: "incomparable";
+      readonly reason: IncomparableReason;
+      readonly finding?: Finding;
+    };
 
 /** One named difference: the first of its exchange that weighs most. */
 export type Finding = {

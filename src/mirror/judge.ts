@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { RememberedShape } from "../compare/context.ts";
 import type { Observation } from "../compare/observation.ts";
-import type { Finding, Verdict } from "../compare/verdict.ts";
+import type { Finding, IncomparableReason, Verdict } from "../compare/verdict.ts";
 import type { RecordedExchange } from "../divergence/recorded-exchange.ts";
 import type { Occurrence, Recorder } from "../divergence/recorder.ts";
 import type { Side } from "../routing/side.ts";
@@ -25,6 +25,8 @@ export type JudgeDeps = {
     shadow: Observation,
     statements: readonly Statement[],
     remembered: () => RememberedShape | undefined,
+    /** Columns that are left out. */
+    ignored: readonly string[],
   ) => Verdict;
   /** The shadow has answered; the primary's answers are counted where they arrive. */
   readonly shadowAnswered: (elapsedMs: number) => void;
@@ -64,11 +66,41 @@ export function judgePair(deps: JudgeDeps, pair: Pair): void {
   }
   deps.described.learn(pair);
   recordLatencies(deps, pair, primary, shadow);
-  const verdict = verdictOf(deps, pair, primary, shadow);
+  const verdict = withoutVarying(deps, pair, verdictOf(deps, pair, primary, shadow));
   const judged = { statements: pair.statements, prepared: preparedIn(pair) };
-  if (verdict.kind === "divergent") doubt(deps, pair, judged, verdict.finding);
-  else conclude(deps, judged, verdict);
+  const difference = differenceIn(verdict);
+  if (difference === undefined) conclude(deps, judged, verdict);
+  else doubt(deps, pair, judged, difference);
   lookAtPlans(deps, pair);
+}
+
+/** A difference, and what excuses it unless asking again says more. */
+type Difference = { readonly finding: Finding; readonly excuse: IncomparableReason | undefined };
+
+function differenceIn(verdict: Verdict): Difference | undefined {
+  if (verdict.kind === "divergent") return { finding: verdict.finding, excuse: undefined };
+  if (verdict.kind !== "incomparable" || verdict.finding === undefined) return undefined;
+  return { finding: verdict.finding, excuse: verdict.reason };
+}
+
+/** From this share on of the times it was asked twice, the primary is known to disagree with itself in a column. */
+const VARYING_SHARE = 0.2;
+
+/** Leaves out of a difference the columns in which the primary is known to disagree with itself. */
+function withoutVarying(deps: JudgeDeps, pair: Pair, verdict: Verdict): Verdict {
+  const difference = differenceIn(verdict);
+  const { primary, shadow } = pair;
+  if (difference === undefined || primary === undefined || shadow === undefined) return verdict;
+  const statement = pair.statements[difference.finding.statement];
+  if (statement === undefined) return verdict;
+  const { askedTwice, varies } = deps.facts.of(statement).coverage;
+  const varying = [...varies].filter(([, times]) => times >= askedTwice * VARYING_SHARE);
+  if (varying.length === 0) return verdict;
+  const columns = varying.map(([column]) => column);
+  const known = { kind: "incomparable", reason: difference.excuse ?? "nondeterministic" } as const;
+  if (columns.includes("")) return known;
+  const rest = compareOf(deps, pair, primary, shadow, columns);
+  return rest.kind === "divergent" || differenceIn(rest) !== undefined ? rest : known;
 }
 
 /** Every so many answers it is looked whether a statement has become slower on the other side. */
@@ -109,12 +141,17 @@ function conclude(deps: JudgeDeps, judged: Judged, verdict: Verdict, more?: Conf
 type Confirmation = Pick<Occurrence, "exchange" | "settled" | "atMs">;
 
 /** A difference seen once is none yet: it may be late, or by chance. */
-function doubt(deps: JudgeDeps, pair: Pair, judged: Judged, finding: Finding): void {
+function doubt(deps: JudgeDeps, pair: Pair, judged: Judged, difference: Difference): void {
+  const { finding, excuse } = difference;
   const statement = judged.statements[finding.statement] ?? judged.prepared;
   const repeatable = recordExchange(pair, deps.positions());
   const exchange = repeatable.kind === "repeatable" ? repeatable.exchange : undefined;
   const found = { kind: "divergent", finding } as const;
   const atMs = deps.clock.nowMs();
+  const asks = deps.doubts !== undefined && !isOfWrite(pair);
+  if (!asks && excuse !== undefined) {
+    return conclude(deps, judged, { kind: "incomparable", reason: excuse });
+  }
   if (statement === undefined || deps.doubts === undefined || isOfWrite(pair)) {
     return conclude(deps, judged, found, { exchange, settled: "It was seen once.", atMs });
   }
@@ -133,9 +170,12 @@ function doubt(deps: JudgeDeps, pair: Pair, judged: Judged, finding: Finding): v
           credentials: pair.asker.credentials,
           varies: deps.recorder.coverage(statement).varies.size > 0,
           settle: (settled) =>
-            settle(deps, judged, { statement, finding, exchange, atMs }, settled),
+            settle(deps, judged, { statement, finding, excuse, exchange, atMs }, settled),
         });
   if (refused === undefined) return;
+  if (excuse !== undefined) {
+    return conclude(deps, judged, { kind: "incomparable", reason: excuse });
+  }
   const settled = `It was not asked again: ${refused}.`;
   deps.recorder.unsettled({ statement, finding, atMs, exchange, settled });
   conclude(deps, judged, { kind: "incomparable", reason: "unsettled" });
@@ -150,31 +190,29 @@ function isOfWrite({ kind, writes }: Pair): boolean {
 function settle(
   deps: JudgeDeps,
   judged: Judged,
-  doubted: {
+  doubted: Difference & {
     readonly statement: Statement;
-    readonly finding: Finding;
     readonly exchange: RecordedExchange;
     /** When it was seen, which may be a while ago. */
     readonly atMs: number;
   },
   settled: Settled,
 ): void {
-  const { statement, exchange, atMs } = doubted;
+  const { statement, exchange, excuse, atMs } = doubted;
   const coverage = deps.recorder.coverage(statement);
   if (settled.askedTwice) coverage.askedTwice++;
+  for (const column of settled.varied) {
+    coverage.varies.set(column, (coverage.varies.get(column) ?? 0) + 1);
+  }
   deps.settled(settled);
   if (settled.outcome === "divergent") {
     const verdict = { kind: "divergent", finding: settled.finding } as const;
     return conclude(deps, judged, verdict, { exchange, settled: settled.detail, atMs });
   }
-  if (settled.outcome === "nondeterministic") {
-    const column = settled.column ?? "";
-    coverage.varies.set(column, (coverage.varies.get(column) ?? 0) + 1);
-  }
-  if (settled.outcome === "unsettled") {
+  if (settled.outcome === "unsettled" && excuse === undefined) {
     deps.recorder.unsettled({ ...doubted, settled: settled.detail });
   }
-  conclude(deps, judged, { kind: "incomparable", reason: settled.outcome });
+  conclude(deps, judged, { kind: "incomparable", reason: excuse ?? settled.outcome });
 }
 
 function verdictOf(
@@ -189,7 +227,17 @@ function verdictOf(
     return { kind: "incomparable", reason: "overflow" };
   }
   if (deps.drifted(pair.statements)) return { kind: "incomparable", reason: "drifted" };
-  return deps.compare(primary, shadow, pair.statements, () => deps.described.shapeOf(pair));
+  return compareOf(deps, pair, primary, shadow, []);
+}
+
+function compareOf(
+  { compare, described }: JudgeDeps,
+  pair: Pair,
+  primary: Observation,
+  shadow: Observation,
+  ignored: readonly string[],
+): Verdict {
+  return compare(primary, shadow, pair.statements, () => described.shapeOf(pair), ignored);
 }
 
 function count(counters: VerdictCounters, verdict: Verdict): void {

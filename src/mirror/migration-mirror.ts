@@ -21,7 +21,7 @@ export type MigrationMirror = {
   readonly health: ShadowHealth;
   readonly budget: MemoryBudget;
   readonly order: ApplyOrder;
-  readonly position: Pick<ShadowPosition, "applied" | "here" | "reached">;
+  readonly position: Pick<ShadowPosition, "applied" | "here" | "reached" | "isWithin">;
   readonly facts: FactsTable;
   /** Shadow sessions, those included whose client is gone and who have something left to do. */
   readonly live: Set<ShadowSession>;

@@ -40,6 +40,8 @@ export type Pair = {
   readonly writes: boolean;
   /** May run on the shadow: at once, or when dual writing, once the primary has committed. */
   ready: boolean;
+  /** It is ready once the shadow has what the primary had when it answered. */
+  followsAnswer: boolean;
   /** Collects the primary's answer; undefined once it is complete. */
   capture: AnswerCapture | undefined;
   /** Memory accounted for it in the session's and the migration's budget. */
@@ -83,6 +85,7 @@ export function newPair(
     transaction,
     writes: facts.obstacle !== undefined,
     ready: kind === "mirror",
+    followsAnswer: false,
     capture: undefined,
     heldBytes: 0,
     cancelled: false,

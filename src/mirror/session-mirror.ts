@@ -208,6 +208,19 @@ export class SessionMirror {
       else this.#shadow.drop((other) => other.transaction === transaction, "lag");
     });
     if (isHeld) pair.ready = false;
+    else if (this.#mirror.position.isWithin(this.#mirror.limits().lagWaitMs)) {
+      pair.ready = false;
+      pair.followsAnswer = true;
+    }
+  }
+
+  /** The shadow is asked when it has what the primary had when it answered, or is too late with it. */
+  async #follow(pair: Pair): Promise<void> {
+    const { position, limits } = this.#mirror;
+    const lsn = await position.here();
+    if (lsn !== undefined) await position.reached(lsn, limits().lagWaitMs);
+    pair.ready = true;
+    this.#shadow.pump();
   }
 
   /** Why the shadow can take no new transaction, if it cannot. */
@@ -283,6 +296,7 @@ export class SessionMirror {
   }
 
   #primaryAnswered(pair: Pair, { elapsedMs, failed }: PrimaryAnswer): void {
+    if (pair.followsAnswer) void this.#follow(pair);
     const { capture } = pair;
     if (capture === undefined) return;
     pair.capture = undefined;

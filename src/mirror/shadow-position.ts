@@ -4,7 +4,8 @@ import type { Lsn } from "../wire/position.ts";
 export type PositionDeps = {
   readonly clock: Clock;
   /** Where the primary is. @throws when it cannot be asked */
-  readonly primary: () => Promise<Lsn | undefined>;
+  readonly primary: () => Promise<{ readonly inserted: Lsn; readonly flushed: Lsn } | undefined>;
+  readonly sleep: (ms: number) => Promise<void>;
   /** Up to where the shadow has applied the primary's commits; undefined when nothing tells. @throws likewise */
   readonly applied: () => Promise<Lsn | undefined>;
   /** Nobody asks any more. */
@@ -23,6 +24,9 @@ type Waiter = {
 /** While somebody waits the shadow is asked so often, and so often otherwise. */
 const WAITING_POLL_MS = 10;
 const IDLE_POLL_MS = 1_000;
+/** Three times the log writer's delay of 200 ms, and some time for it to be scheduled. */
+const FLUSH_MS = 1_000;
+const FLUSH_POLL_MS = 20;
 /** Enough samples to tell lags of a minute and more. */
 const MAX_SAMPLES = 120;
 
@@ -40,6 +44,8 @@ export class ShadowPosition {
   #next: Promise<Lsn | undefined> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #polling = false;
+  /** Nothing between what was flushed and here is a commit. */
+  #noCommitUpTo: Lsn | undefined;
   #closed = false;
 
   constructor(deps: PositionDeps) {
@@ -64,6 +70,13 @@ export class ShadowPosition {
     const passed = this.#samples.findLast(({ lsn }) => lsn <= applied) ?? this.#samples[0];
     const ms = passed === undefined ? null : this.#deps.clock.monotonicMs() - passed.atMs;
     return { bytes: Number(primary - applied), ms: ms === null ? null : Math.round(ms) };
+  }
+
+  /** The shadow is known to be less than this far behind. */
+  isWithin(ms: number): boolean {
+    if (this.#applied === undefined) return false;
+    const { ms: lagMs } = this.lag;
+    return lagMs !== null && lagMs <= ms;
   }
 
   /**
@@ -100,6 +113,7 @@ export class ShadowPosition {
     this.#applied = undefined;
     this.#primary = undefined;
     this.#samples = [];
+    this.#noCommitUpTo = undefined;
     for (const { resolve } of this.#waiters.splice(0)) resolve("unknown");
     this.#pollSoon();
   }
@@ -113,7 +127,7 @@ export class ShadowPosition {
 
   async #ask(): Promise<Lsn | undefined> {
     try {
-      const lsn = await this.#deps.primary();
+      const lsn = await this.#committed();
       if (lsn !== undefined) this.#note(lsn);
       return lsn;
     } catch {
@@ -122,6 +136,29 @@ export class ShadowPosition {
     } finally {
       this.#asking = undefined;
     }
+  }
+
+  /**
+   * What is behind the last commit in the log may stay unflushed for as long as nothing else is
+   * committed, and is never seen by the shadow until then. A commit that did not wait for its flush is
+   * flushed within three rounds of the server's log writer, so what is not by then is no commit.
+   * @see https://www.postgresql.org/docs/current/wal-async-commit.html
+   */
+  async #committed(): Promise<Lsn | undefined> {
+    const first = await this.#deps.primary();
+    if (first === undefined) return undefined;
+    const { inserted } = first;
+    let { flushed } = first;
+    const deadlineMs = this.#deps.clock.monotonicMs() + FLUSH_MS;
+    while (flushed < inserted && this.#noCommitUpTo !== inserted) {
+      if (this.#deps.clock.monotonicMs() >= deadlineMs) {
+        this.#noCommitUpTo = inserted;
+        break;
+      }
+      await this.#deps.sleep(FLUSH_POLL_MS);
+      flushed = (await this.#deps.primary())?.flushed ?? flushed;
+    }
+    return flushed < inserted ? flushed : inserted;
   }
 
   #note(lsn: Lsn): void {
@@ -147,7 +184,7 @@ export class ShadowPosition {
       this.#applied = undefined;
     }
     // For the lag to be shown, where there is one to be told.
-    if (this.#applied !== undefined && this.#waiters.length === 0) await this.here();
+    if (this.#applied !== undefined && this.#waiters.length === 0) void this.here();
     this.#polling = false;
     this.#release();
     if (this.#closed) return;

@@ -12,8 +12,9 @@ export type ReplicationSource =
   | { readonly kind: "progress"; readonly stream: string }
   | { readonly kind: "unknown" };
 
-/** Since PostgreSQL 10. Not before any commit that has been answered, flushed or not. */
-const PRIMARY_POSITION = "SELECT pg_catalog.pg_current_wal_insert_lsn()";
+/** Since PostgreSQL 10. */
+const PRIMARY_POSITION =
+  "SELECT pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn()";
 
 /** Since PostgreSQL 9.0. */
 const IN_RECOVERY = "SELECT pg_catalog.pg_is_in_recovery()";
@@ -52,16 +53,28 @@ const PAGE_BYTES = 8192n;
 /** Header of the first page of a segment; other pages have a smaller one. */
 const PAGE_HEADER_BYTES = 40n;
 
+/** Where a primary's log is. */
+export type PrimaryPosition = {
+  /** Not before any commit that has been answered, flushed or not. */
+  readonly inserted: Lsn;
+  /** Only what is flushed leaves the server. */
+  readonly flushed: Lsn;
+};
+
 /**
  * Where the primary is now. Where its next record would begin right behind a page's header, the page's
  * beginning is as far as anything can have been applied until that record comes.
  * @throws CodedError
  */
-export async function readPrimaryPosition(primary: AdminClient): Promise<Lsn | undefined> {
-  const lsn = firstLsn(await primary.query(PRIMARY_POSITION));
-  if (lsn === undefined) return undefined;
-  const inPage = lsn % PAGE_BYTES;
-  return (inPage <= PAGE_HEADER_BYTES ? lsn - inPage : lsn) as Lsn;
+export async function readPrimaryPosition(
+  primary: AdminClient,
+): Promise<PrimaryPosition | undefined> {
+  const [row] = await primary.query(PRIMARY_POSITION);
+  const [inserted, flushed] = [parseLsn(row?.[0] ?? ""), parseLsn(row?.[1] ?? "")];
+  if (inserted === undefined || flushed === undefined) return undefined;
+  const inPage = inserted % PAGE_BYTES;
+  const end = inPage <= PAGE_HEADER_BYTES ? inserted - inPage : inserted;
+  return { inserted: end as Lsn, flushed };
 }
 
 /**

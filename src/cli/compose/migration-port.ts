@@ -80,7 +80,7 @@ async function recheck({ record, rechecks }: Migration, id: string): Promise<Rec
     settled.outcome === "divergent"
       ? settled.finding.column
       : settled.outcome === "nondeterministic"
-        ? settled.column
+        ? settled.varied[0]
         : undefined;
   const where = column === undefined ? {} : { column };
   return { kind: "done", outcome, detail, ...where, attempts, tookMs };

@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { CompareContext } from "../../compare/context.ts";
 import type { Observation } from "../../compare/observation.ts";
+import { ignoringColumns } from "../../compare/rule.ts";
 import type { Verdict } from "../../compare/verdict.ts";
 import type { ShadowConfig } from "../../config/config.ts";
 import type { Recorder } from "../../divergence/recorder.ts";
@@ -100,11 +101,15 @@ function judgingOf(parts: MirrorParts, facts: FactsTable, counters: VerdictCount
     ofShadow: Observation,
     statements: readonly Statement[],
     remembered: CompareContext["remembered"],
+    ignored: readonly string[],
   ): Verdict =>
     parts.compare(ofPrimary, ofShadow, {
       statements,
       remembered,
-      rules: settings.rules(),
+      rules:
+        ignored.length === 0
+          ? settings.rules()
+          : [...settings.rules(), ...ignoringColumns(ignored)],
       applied: parts.ruleApplied,
       ...catalogues.typesWith(primary()),
     });

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
 import { ShadowPosition } from "../../mirror/shadow-position.ts";
@@ -45,6 +46,7 @@ export function openPosition(
   return new ShadowPosition({
     clock,
     primary: () => readPrimaryPosition(admins[primary()]),
+    sleep: (ms) => sleep(ms),
     applied: async () => {
       const side = otherSide(primary());
       const source = await sourceOf(side);

@@ -6,6 +6,7 @@ import type { Recorder } from "../../divergence/recorder.ts";
 import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
 import type { Digester } from "../../mirror/answer-capture.ts";
 import { AnswerCapture } from "../../mirror/answer-capture.ts";
+import { ignoringColumns } from "../../compare/rule.ts";
 import { askPlans } from "../../mirror/recheck/ask-plans.ts";
 import { Doubts } from "../../mirror/recheck/doubts.ts";
 import type { RecheckDeps, Settled } from "../../mirror/recheck/recheck.ts";
@@ -61,9 +62,9 @@ export function openRechecks(parts: RechecksParts): Rechecks {
     const side = primary();
     const settled = await recheck(depsFor(parts, side, credentials), exchange, finding, varies);
     if (primary() === side) return settled;
-    const { attempts, tookMs, askedTwice } = settled;
+    const { attempts, tookMs, askedTwice, varied } = settled;
     const detail = "The sides swapped while it was asked again.";
-    return { outcome: "unsettled", detail, attempts, tookMs, askedTwice };
+    return { outcome: "unsettled", detail, attempts, tookMs, askedTwice, varied };
   };
   const doubts = new Doubts({
     clock,
@@ -132,14 +133,14 @@ function depsFor(parts: RechecksParts, side: Side, credentials: Credentials): Re
         exchange,
       );
     },
-    compare: (one, other, statements, shape, bothPrimary) => {
+    compare: (one, other, statements, shape, { bothPrimary, ignored }) => {
       const types = catalogues.typesWith(side);
       const { primaryTypes, primaryShapes } = types;
       const alike = { primaryTypes, primaryShapes, shadowTypes: primaryTypes };
       return compare(one, other, {
         statements,
         remembered: () => shape,
-        rules: settings.rules(),
+        rules: [...settings.rules(), ...ignoringColumns(ignored)],
         ...(bothPrimary ? { ...alike, shadowShapes: primaryShapes } : types),
       });
     },

@@ -121,4 +121,10 @@ export class Doubts {
   }
 }
 
-const NOT_ASKED = { outcome: "unsettled", attempts: 0, tookMs: 0, askedTwice: false } as const;
+const NOT_ASKED = {
+  outcome: "unsettled",
+  attempts: 0,
+  tookMs: 0,
+  askedTwice: false,
+  varied: [],
+} as const;

@@ -19,11 +19,11 @@ export type Settled = {
   readonly tookMs: number;
   /** The primary was asked twice in one snapshot. */
   readonly askedTwice: boolean;
+  /** Columns in which it disagreed with itself then; `` for whole rows. They were left out of what came after. */
+  readonly varied: readonly string[];
 } & (
   | { readonly outcome: "divergent"; readonly finding: Finding }
-  /** `column`: the one in which the primary disagrees with itself; undefined for whole rows. */
-  | { readonly outcome: "nondeterministic"; readonly column: string | undefined }
-  | { readonly outcome: "transient" | "unsettled" }
+  | { readonly outcome: "nondeterministic" | "transient" | "unsettled" }
 );
 
 export type RecheckDeps = {
@@ -38,8 +38,12 @@ export type RecheckDeps = {
     shadow: Observation,
     statements: readonly Statement[],
     shape: RememberedShape | undefined,
-    /** Both come from the primary. */
-    bothPrimary: boolean,
+    how: {
+      /** Both come from the primary. */
+      readonly bothPrimary: boolean;
+      /** Columns that are left out. */
+      readonly ignored: readonly string[];
+    },
   ) => Verdict;
   readonly position: {
     here(): Promise<Lsn | undefined>;
@@ -95,17 +99,19 @@ export async function recheck(
 
 type Outcome =
   | { readonly outcome: "divergent"; readonly finding: Finding }
-  | { readonly outcome: "nondeterministic"; readonly column: string | undefined }
-  | { readonly outcome: "transient" | "unsettled" };
+  | { readonly outcome: "nondeterministic" | "transient" | "unsettled" };
 
 class Recheck {
   readonly #deps: RecheckDeps;
   readonly #exchange: RecordedExchange;
   readonly #suspected: Finding;
+  /** Asking twice tells better what comes from the clock or by chance than the text does. */
+  readonly #statements: readonly Statement[];
   readonly #startedMs: number;
   #sessions: Partial<Sessions> = {};
   #attempts = 0;
   #askedTwice = false;
+  readonly #varied: string[] = [];
 
   constructor(
     deps: RecheckDeps,
@@ -117,6 +123,7 @@ class Recheck {
     this.#exchange = exchange;
     this.#suspected = suspected;
     this.#startedMs = startedMs;
+    this.#statements = exchange.statements.map(withoutChance);
   }
 
   async settle(varies: boolean): Promise<Settled> {
@@ -137,8 +144,12 @@ class Recheck {
 
   settled(outcome: Outcome, detail: string): Settled {
     const tookMs = this.#deps.clock.monotonicMs() - this.#startedMs;
-    const facts = { detail, attempts: this.#attempts, tookMs, askedTwice: this.#askedTwice };
-    return { ...outcome, ...facts };
+    const { attempts, askedTwice, varied } = this.#facts;
+    return { ...outcome, detail, attempts, tookMs, askedTwice, varied };
+  }
+
+  get #facts(): Pick<Settled, "attempts" | "askedTwice" | "varied"> {
+    return { attempts: this.#attempts, askedTwice: this.#askedTwice, varied: [...this.#varied] };
   }
 
   close(): void {
@@ -169,14 +180,10 @@ class Recheck {
       const failure = this.#unexpectedFailure(one);
       if (failure !== undefined) return failure;
       this.#askedTwice = true;
-      const verdict = this.#compare(one, other, primary, primary);
+      const verdict = this.#withoutVarying(one, other, primary);
       if (verdict.kind === "divergent") {
-        const { column } = verdict.finding;
-        const where = column === undefined ? "" : ` in column ${column}`;
-        return this.settled(
-          { outcome: "nondeterministic", column },
-          `Asked twice in one snapshot, the primary disagrees with itself${where}.`,
-        );
+        this.#varied.push("");
+        return this.settled({ outcome: "nondeterministic" }, DISAGREES);
       }
       if (!agree(verdict)) {
         return this.settled(
@@ -186,6 +193,26 @@ class Recheck {
       }
     }
     return undefined;
+  }
+
+  /** Compares two answers of the primary, leaving out column after column that differs. */
+  #withoutVarying(one: Observation, other: Observation, primary: RecheckSession): Verdict {
+    for (;;) {
+      const verdict = this.#compare(one, other, primary, primary);
+      const column = verdict.kind === "divergent" ? verdict.finding.column : undefined;
+      if (column === undefined || this.#varied.includes(column)) return verdict;
+      this.#varied.push(column);
+    }
+  }
+
+  /** Both sides agree now, but for what the primary itself answers differently each time. */
+  #agreed(): Settled {
+    if (this.#varied.length === 0) return this.settled({ outcome: "transient" }, AGREED_NOW);
+    const columns = `column${this.#varied.length === 1 ? "" : "s"} ${this.#varied.join(", ")}`;
+    return this.settled(
+      { outcome: "nondeterministic" },
+      `${DISAGREES.slice(0, -1)} in ${columns}; in all else both sides agree.`,
+    );
   }
 
   /** What fails now without having failed then says nothing about the difference. */
@@ -232,7 +259,7 @@ class Recheck {
       await shadow.begin();
       const shadows = await shadow.ask();
       const verdict = this.#compare(before, shadows, primary, shadow);
-      if (agree(verdict)) return this.settled({ outcome: "transient" }, AGREED_NOW);
+      if (agree(verdict)) return this.#agreed();
       if (verdict.kind !== "divergent") {
         const why = verdict.kind === "incomparable" ? verdict.reason : verdict.kind;
         return this.settled(
@@ -284,9 +311,7 @@ class Recheck {
       this.#attempts--;
       return undefined;
     }
-    if (agree(this.#compare(after, shadows, primary, shadow))) {
-      return this.settled({ outcome: "transient" }, AGREED_NOW);
-    }
+    if (agree(this.#compare(after, shadows, primary, shadow))) return this.#agreed();
     return last ? this.settled({ outcome: "unsettled" }, NEVER_STILL) : undefined;
   }
 
@@ -301,7 +326,7 @@ class Recheck {
     first: RecheckSession,
     second: RecheckSession,
   ): Verdict {
-    const { statements, prepared, frames } = this.#exchange;
+    const { prepared, frames } = this.#exchange;
     const shape =
       prepared.length === 1 && first.described !== undefined
         ? {
@@ -310,10 +335,12 @@ class Recheck {
             formats: formatsIn(Buffer.from(frames)),
           }
         : undefined;
-    return this.#deps.compare(one, other, statements, shape, first === second);
+    const how = { bothPrimary: first === second, ignored: this.#varied };
+    return this.#deps.compare(one, other, this.#statements, shape, how);
   }
 }
 
+const DISAGREES = "Asked twice in one snapshot, the primary disagrees with itself.";
 const AGREED_NOW = "Asked again, both sides gave the same answer.";
 const CONFIRMED = "Asked again, the primary agreed with itself and the shadow still differed.";
 const NO_POSITION = "Nothing tells how far the shadow is; the difference lasted.";
@@ -328,6 +355,13 @@ function sqlstateOf(answer: Exclude<Observation, { kind: "lost" }>): string | un
   return failed?.error?.sqlstate;
 }
 
+function withoutChance(statement: Statement): Statement {
+  const noise = statement.noise.filter((each) => each !== "clock" && each !== "volatile");
+  return noise.length === statement.noise.length ? statement : { ...statement, noise };
+}
+
+/** What differs only where a rule says that it does not count differs not. */
 function agree(verdict: Verdict): boolean {
-  return verdict.kind === "match" || verdict.kind === "tolerated";
+  if (verdict.kind === "incomparable") return verdict.reason === "rule";
+  return verdict.kind !== "divergent";
 }

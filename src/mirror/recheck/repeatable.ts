@@ -44,6 +44,7 @@ function settingsObstacle(before: SessionState | undefined): string | undefined 
 
 function statementObstacle(statement: Statement): string | undefined {
   const { kind, looksLike, effects, normalised } = statement;
+  if (OF_ITS_TRANSACTION.test(normalised)) return "it shows settings of its own transaction";
   if (kind === "cursor") return "it reads a cursor";
   if (kind === "transaction" && PLAIN_BEGIN.test(normalised)) return undefined;
   if (kind === "transaction") return "it begins or ends a transaction, or a part of one";
@@ -52,6 +53,10 @@ function statementObstacle(statement: Statement): string | undefined {
   const reads = READING.has(kind) || looksLike === "read";
   return reads ? undefined : "it does more than read";
 }
+
+/** Asked again it would show those of a transaction of Twinwire's. */
+const OF_ITS_TRANSACTION =
+  /\btransaction_(?:isolation|read_only|deferrable)\b|\bpg_settings\b|\bshow all\b/i;
 
 /** Within the transaction that it is repeated in, it only draws a warning. */
 const PLAIN_BEGIN = /^(?:begin|start transaction)(?: work| transaction)?$/i;
