@@ -17,14 +17,17 @@ export type ColumnPair = {
   readonly policy: ColumnPolicy;
   /** The types differ in name only: int4 and int8, text and varchar. */
   readonly aliased: boolean;
+  /** Each side gives it a value of its own. */
+  readonly generated: boolean;
 };
 
 /** Groups of types whose equal values are the same bytes on every server; numeric has its scale. */
 const ONE_SPELLING = new Set(["number", "text", "label", "uuid", "boolean", "bits", "network"]);
 
 /** Whether other bytes are another value: nothing is left to tolerate, by type or by rule. */
-export function hasOneSpelling({ primary, shadow, policy, aliased }: ColumnPair): boolean {
-  if (policy.ignored || policy.clean.size > 0 || aliased) return false;
+export function hasOneSpelling(pair: ColumnPair): boolean {
+  const { primary, shadow, policy, aliased, generated } = pair;
+  if (policy.ignored || policy.clean.size > 0 || aliased || generated) return false;
   if (policy.absolute !== undefined || policy.relative !== undefined) return false;
   const { typeName, family, format } = primary;
   if (typeName === undefined || typeName === "numeric" || typeName === "bpchar") return false;
@@ -46,6 +49,7 @@ export function compareCells(
   }
   const sameFormat = pair.primary.format === pair.shadow.format;
   if (sameFormat && primary.equals(shadow)) return undefined;
+  if (pair.generated) return tolerated("generated_key");
   const left = valueOf(pair.primary, primary);
   const right = valueOf(pair.shadow, shadow);
   if (clean.size > 0 && sameWhenCleaned(left, right, pair.policy)) return undefined;

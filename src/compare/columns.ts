@@ -9,6 +9,9 @@ export type Column = {
   /** Undefined when the answer did not describe its rows. */
   readonly name: string | undefined;
   readonly typeName: string | undefined;
+  /** 0 for an expression. */
+  readonly tableOid: number;
+  readonly attribute: number;
   readonly typeOid: number;
   readonly typeModifier: number;
   readonly family: Family;
@@ -25,11 +28,13 @@ export function columnsOf(
   types: TypeNames,
 ): Column[] {
   const named = withBuiltins(types);
-  return fields.map(({ name, typeOid, typeModifier, format }) => {
+  return fields.map(({ name, tableOid, attribute, typeOid, typeModifier, format }) => {
     const typeName = named(typeOid);
     return {
       name,
       typeName,
+      tableOid,
+      attribute,
       typeOid,
       typeModifier,
       family: familyOf(typeName),
@@ -44,6 +49,8 @@ export function namelessColumns(count: number, types: TypeNames): Column[] {
   const column: Column = {
     name: undefined,
     typeName: undefined,
+    tableOid: 0,
+    attribute: 0,
     typeOid: 0,
     typeModifier: -1,
     family: familyOf(undefined),

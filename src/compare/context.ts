@@ -9,6 +9,11 @@ export type CompareContext = {
   /** Type names by oid, one map per role: oids of user-defined types differ between databases. */
   readonly primaryTypes: TypeNames;
   readonly shadowTypes: TypeNames;
+  /**
+   * Whether a side gives this column of the shadow's table its value by itself (keys from sequences,
+   * the clock, chance), so that another value is none of the application's doing.
+   */
+  readonly generated?: ((tableOid: number, attribute: number) => boolean) | undefined;
   /** What is known of the n-th result, from 0, besides its own frames. */
   readonly remembered?: ((result: number) => RememberedShape | undefined) | undefined;
 };

@@ -78,6 +78,7 @@ function pairByPosition(
       shadow,
       policy: columnPolicy,
       aliased: types === "alias",
+      generated: context.generated?.(shadow.tableOid, shadow.attribute) ?? false,
     });
   }
   return { kind: "paired", pairs, dropped, alias };

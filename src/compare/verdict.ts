@@ -25,6 +25,7 @@ export type Finding = {
 export const DIFFERENCE_REASONS = {
   error_on_shadow: "the primary answered, the shadow failed",
   error_on_primary: "the primary failed, the shadow answered",
+  sequence_behind: "the shadow's sequence gave a key that is already in its table",
   error_code: "both failed, with different SQLSTATEs",
   column_count: "the answers have a different number of columns",
   column_name: "a column has another name",
@@ -54,6 +55,8 @@ export const DIFFERENCE_REASONS = {
   interval_style: "the same interval, written in another style",
   date_style: "the same date, written in another style",
   value_format: "the same value, written differently",
+  generated_key:
+    "each side gave the new row a value of its own (sequence, identity, clock, chance)",
   row_order_free: "the same rows in another order, and the statement asks for none",
   column_type_alias: "the column's type differs, its values do not",
   error_message: "the same SQLSTATE with another message",
@@ -86,7 +89,8 @@ export const INCOMPARABLE_REASONS = {
     "the answer is too large to be read in full, and only tolerated differences were seen in it",
   rule: "a rule in the configuration ignores it",
   lag: "the shadow had not yet applied what the session wrote before",
-  transient: "asked again, both sides agreed: the shadow was behind, or the data had changed meanwhile",
+  transient:
+    "asked again, both sides agreed: the shadow was behind, or the data had changed meanwhile",
   nondeterministic: "the primary disagrees with itself when it is asked twice in one snapshot",
   unsettled: "a difference that asking again could neither confirm nor dispel",
   raced: "it ran beside the replication of the same rows, so a difference says nothing",
