@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import type { RememberedShape } from "../compare/context.ts";
+import type { CompareContext, RememberedShape } from "../compare/context.ts";
 import type { Observation } from "../compare/observation.ts";
 import type { Finding, Verdict } from "../compare/verdict.ts";
 import type { Recorder } from "../divergence/recorder.ts";
@@ -20,7 +20,10 @@ export type JudgeDeps = {
     shadow: Observation,
     statements: readonly Statement[],
     remembered: () => RememberedShape | undefined,
+    generated: CompareContext["generated"],
   ) => Verdict;
+  /** What a verdict about a rehearsed pair is worth. */
+  readonly rehearsed: (pair: Pair, verdict: Verdict) => Verdict;
   /** The shadow has answered; the primary's answers are counted where they arrive. */
   readonly shadowAnswered: (elapsedMs: number) => void;
   /** They read or write a table in which a write was lost on the shadow. */
@@ -62,7 +65,10 @@ function verdictOf(
     return { kind: "incomparable", reason: "overflow" };
   }
   if (deps.drifted(pair.statements)) return { kind: "incomparable", reason: "drifted" };
-  return deps.compare(primary, shadow, pair.statements, () => deps.described.shapeOf(pair));
+  const { statements, rehearsal } = pair;
+  const shape = (): RememberedShape | undefined => deps.described.shapeOf(pair);
+  const verdict = deps.compare(primary, shadow, statements, shape, rehearsal?.generated);
+  return rehearsal === undefined ? verdict : deps.rehearsed(pair, verdict);
 }
 
 function count(counters: VerdictCounters, verdict: Verdict): void {
@@ -123,6 +129,8 @@ function recordLatencies(
   shadow: Observation,
 ): void {
   if (shadow.kind !== "lost") deps.shadowAnswered(shadow.elapsedMs);
+  // What is rehearsed in place of a commit takes another time than one.
+  if (pair.rehearsal !== undefined && pair.rehearsal.as !== "inside") return;
   const [statement] = pair.statements;
   if (pair.statements.length !== 1 || statement === undefined || shadow.kind === "lost") return;
   const side = deps.primarySide();

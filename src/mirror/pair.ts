@@ -2,13 +2,35 @@ import type { Observation } from "../compare/observation.ts";
 import type { PreparedChange, PreparedStatement } from "../routing/prepared-statements.ts";
 import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
+import type { RehearsedAs } from "../routing/route.ts";
 import type { Request } from "../routing/request.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
 
+/** What is particular to an exchange that is rolled back on the shadow. */
+export type Rehearsal = {
+  readonly as: RehearsedAs;
+  /** The shadow's sequences that it draws from. */
+  readonly sequences: readonly string[];
+  readonly generated: ((tableOid: number, attribute: number) => boolean) | undefined;
+  /** Nobody else has written the tables that its answer depends on, for longer than the shadow lags. */
+  readonly isQuiet: () => boolean;
+  /** The shadow answered while the client had not sent COMMIT, so what it wrote cannot have come over. */
+  early: boolean;
+  /** It has been rolled back, or never ran. */
+  undone: boolean;
+};
+
 /** One exchange that runs on both sides: what is sent to the shadow, and what each side answered. */
 export type Pair = {
-  readonly kind: "mirror" | "apply";
+  readonly kind: "mirror" | "apply" | "rehearse";
+  /** Of kind `rehearse` only. */
+  rehearsal: Rehearsal | undefined;
+  /**
+   * Where writes are rehearsed: what its transaction may do on the shadow. Elsewhere undefined, since
+   * the session as a whole is read-only or is not.
+   */
+  access: "read_only" | "read_write" | undefined;
   readonly statements: readonly Statement[];
   /** The request as it goes to the shadow. */
   readonly frames: Buffer;
@@ -55,6 +77,8 @@ export function newPair(
   const { kind, statements, facts, open } = asked;
   return {
     kind,
+    rehearsal: undefined,
+    access: undefined,
     statements,
     frames: request.frames ?? NOTHING,
     changes: request.changes,
@@ -64,7 +88,7 @@ export function newPair(
     version: 0,
     transaction,
     writes: facts.obstacle !== undefined,
-    ready: kind === "mirror",
+    ready: kind !== "apply",
     capture: undefined,
     heldBytes: 0,
     cancelled: false,

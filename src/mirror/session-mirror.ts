@@ -3,6 +3,7 @@ import { decide } from "../routing/decide.ts";
 import type { PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
 import type { SessionState } from "../routing/session-state.ts";
+import type { Mirroring } from "../routing/route.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { Credentials } from "../upstream/dial.ts";
@@ -14,6 +15,7 @@ import type { MigrationMirror, SessionStartup } from "./migration-mirror.ts";
 import { countSeen, countSkipped } from "./migration-mirror.ts";
 import type { Pair } from "./pair.ts";
 import { newPair } from "./pair.ts";
+import { SessionRehearsals } from "./session-rehearsals.ts";
 import { ShadowSession } from "./shadow-session.ts";
 import type { AskedFacts } from "./statement-facts.ts";
 import { askedStatements, commits, requestFacts } from "./statement-facts.ts";
@@ -48,6 +50,8 @@ export class SessionMirror {
   readonly #mirror: MigrationMirror;
   readonly #session: MirroredSession;
   readonly #writing: DualWriting;
+  readonly #rehearsals: SessionRehearsals;
+  readonly #isRehearsing: boolean;
   #shadow: ShadowSession;
   #transaction: TransactionMirroring = NONE;
   #number = 0;
@@ -58,6 +62,8 @@ export class SessionMirror {
   constructor(mirror: MigrationMirror, session: MirroredSession) {
     this.#mirror = mirror;
     this.#session = session;
+    this.#isRehearsing = mirror.policy().writes === "rehearse";
+    this.#rehearsals = new SessionRehearsals(mirror.rehearsals, mirror.clock);
     this.#shadow = this.#newShadow();
     this.#writing = new DualWriting(mirror, () => this.#shadow);
   }
@@ -92,16 +98,24 @@ export class SessionMirror {
       skipped = mirror.reason;
       if (before.kind === "mirrored" && decision.transaction.kind === "skipped") this.#undo();
     } else {
-      pair = this.#newPair(request, { statements, facts, kind: mirror.kind, open });
+      pair = this.#newPair(request, { statements, facts, mirror, open });
       skipped = this.#offer(pair);
       if (skipped !== undefined) pair = undefined;
     }
     if (skipped !== undefined) countSkipped(this.#mirror, statements, skipped);
     const isCommit = commits(statements);
     if (isCommit && open && this.#unanswered.length === 0) this.#writing.committing();
+    this.#noteWrites(statements, facts, isCommit && open);
     const mayCommit = !open || request.obscure || isCommit;
     this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit });
     return pair;
+  }
+
+  #noteWrites(statements: readonly Statement[], { writes }: AskedFacts, committing: boolean): void {
+    if (!this.#isRehearsing) return;
+    const { facts } = this.#mirror;
+    const writing = statements.filter((statement) => facts.of(statement).writes);
+    this.#rehearsals.sent(writes ? writing : undefined, committing);
   }
 
   /** The primary has answered the oldest request that it had not answered. */
@@ -112,6 +126,8 @@ export class SessionMirror {
     if (pair !== undefined) this.#primaryAnswered(pair, answer);
     else if (answer.changesState) this.#version++;
     this.#writing.join(admission);
+    if (this.#isRehearsing)
+      this.#rehearsals.answered(answer.outcome !== "open" || answer.committed);
     if (answer.outcome === "open" && answer.committed) this.#writing.partlyCommitted();
     if (answer.outcome !== "open" && !this.#writing.end(answer.outcome)) this.#version++;
     const next = this.#unanswered[0]?.pair;
@@ -145,8 +161,9 @@ export class SessionMirror {
     const gone = new Set<Pair>();
     for (const admission of unanswered) {
       this.#writing.join(admission);
-      if (admission.pair?.kind === "mirror") gone.add(admission.pair);
+      if (admission.pair !== undefined && admission.pair.kind !== "apply") gone.add(admission.pair);
     }
+    this.#rehearsals.close();
     this.#writing.end(uncertain ? "uncertain" : "rolled_back");
     for (const pair of gone) {
       pair.primary = GONE;
@@ -163,6 +180,7 @@ export class SessionMirror {
   #begin(): void {
     if (this.#transaction.kind !== "none") this.#transaction = NONE;
     this.#number++;
+    this.#rehearsals.begin();
   }
 
   /** Why the shadow can take no new transaction, if it cannot. */
@@ -174,7 +192,7 @@ export class SessionMirror {
 
   #ruled(statements: readonly Statement[], facts: AskedFacts): AskedFacts {
     if (!statements.some((statement) => this.#mirror.excluded(statement))) return facts;
-    return { ...facts, obstacle: "rule" };
+    return { ...facts, obstacle: "rule", rehearsal: "rule" };
   }
 
   /** The tables that drift if the shadow does not get it, where the shadow is to get writes. */
@@ -201,11 +219,18 @@ export class SessionMirror {
     asked: {
       readonly statements: readonly Statement[];
       readonly facts: AskedFacts;
-      readonly kind: "mirror" | "apply";
+      readonly mirror: Exclude<Mirroring, { kind: "skip" }>;
       readonly open: boolean;
     },
   ): Pair {
-    const pair = newPair(request, asked, this.#number);
+    const { statements, facts, mirror, open } = asked;
+    const pair = newPair(request, { kind: mirror.kind, statements, facts, open }, this.#number);
+    if (mirror.kind === "rehearse")
+      pair.rehearsal = this.#rehearsals.rehearse(mirror.as, statements);
+    if (this.#isRehearsing) {
+      const mayWrite = mirror.kind === "rehearse" || facts.control === "begins";
+      pair.access = mayWrite ? "read_write" : "read_only";
+    }
     for (const name of asked.facts.executes) {
       const statement = this.#session.prepared.sent(name);
       if (statement !== undefined) pair.bound = [...pair.bound, statement];
@@ -219,14 +244,16 @@ export class SessionMirror {
 
   /** @returns why the shadow does not take it */
   #offer(pair: Pair): SkipReason | undefined {
+    if (pair.rehearsal !== undefined) this.#rehearsals.enter(pair, () => this.#shadow.pump());
     if (!this.#shadow.offer(pair)) {
+      this.#rehearsals.undone(pair);
       const reason = this.#shadow.refusal ?? "queue_full";
       this.#transaction = { kind: "skipped", reason };
       if (!pair.begins) this.#undo();
       return reason;
     }
     pair.capture = this.#mirror.newCapture();
-    if (pair.kind === "mirror") this.#mirror.counters.mirrored++;
+    if (pair.kind !== "apply") this.#mirror.counters.mirrored++;
     return undefined;
   }
 
@@ -243,11 +270,13 @@ export class SessionMirror {
     pair.primary = this.#shadow.hold(pair, capture.heldBytes)
       ? capture.finish(elapsedMs)
       : { kind: "lost", elapsedMs, reason: "overflow" };
-    if (pair.shadow !== undefined && pair.kind === "mirror") this.#judge(pair);
+    if (pair.shadow !== undefined && pair.kind !== "apply") this.#judge(pair);
   }
 
   #settled(pair: Pair): void {
-    if (pair.kind === "mirror") {
+    const isOpen = pair.transaction === this.#number && this.#transaction.kind === "mirrored";
+    this.#rehearsals.shadowAnswered(pair, isOpen);
+    if (pair.kind !== "apply") {
       if (pair.primary !== undefined) this.#judge(pair);
       else if (pair.shadow?.kind === "lost") this.#broke(pair);
     } else if (this.#writing.hasCommitted(pair)) {
@@ -283,16 +312,39 @@ export class SessionMirror {
       budget: mirror.budget,
       limits: mirror.limits,
       dial: () => {
-        const readOnly = mirror.policy().writes === "skip";
-        return mirror.dial(side, { user, parameters, readOnly }, credentials);
+        const readOnly = mirror.policy().writes !== "apply";
+        const limits = this.#isRehearsing ? serverLimits(mirror) : NO_LIMITS;
+        return mirror.dial(side, { user, parameters, readOnly, limits }, credentials);
       },
       cancel: (server) => mirror.cancel(side, server),
       newCapture: mirror.newCapture,
       refused: (sqlstate) => mirror.refused(user, sqlstate),
       settled: (pair) => this.#settled(pair),
+      rehearsing: {
+        defers: () => mirror.rehearsals.tables.defers,
+        holdMs: () => (this.#isRehearsing ? mirror.rehearsals.limits().holdMs : undefined),
+        undone: (pair) => this.#rehearsals.undone(pair),
+        ended: (transaction) => {
+          if (transaction !== this.#number || this.#transaction.kind !== "mirrored") return;
+          this.#transaction = { kind: "skipped", reason: "rehearsal_ended" };
+        },
+      },
     });
   }
 }
 
 const NONE: TransactionMirroring = { kind: "none" };
+const NO_LIMITS: SessionStartup["limits"] = [];
+
+/** Where the server itself gives up, should nobody else; beyond what Twinwire does in time. */
+function serverLimits({ rehearsals, limits }: MigrationMirror): SessionStartup["limits"] {
+  const { lockTimeoutMs, holdMs } = rehearsals.limits();
+  return [
+    ["lock_timeout", String(lockTimeoutMs)],
+    ["statement_timeout", String(limits().timeoutMs)],
+    ["idle_in_transaction_session_timeout", String(holdMs + HOLD_GRACE_MS)],
+  ];
+}
+
+const HOLD_GRACE_MS = 500;
 const GONE = { kind: "lost", elapsedMs: 0, reason: "disconnected" } as const;

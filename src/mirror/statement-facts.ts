@@ -1,18 +1,18 @@
 import type { Coverage, Recorder } from "../divergence/recorder.ts";
 import type { RequestFacts } from "../routing/decide.ts";
 import { mirrorObstacle } from "../routing/obstacle.ts";
+import { rehearsalObstacle } from "../routing/rehearsal-obstacle.ts";
 import type { PreparedStatement } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
 import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
+import { transactionControl } from "../routing/transaction-control.ts";
 import type { FunctionCatalogue } from "../sql/analysis.ts";
 import { noiseOfFunction } from "../sql/builtin-functions.ts";
 import type { Statement } from "../sql/statement.ts";
 
 /** What mirroring needs to know of one statement in this migration; worked out once per statement. */
 export type StatementFacts = RequestFacts & {
-  /** Rows or relations may be different after it. */
-  readonly writes: boolean;
   readonly coverage: Coverage;
   /** Name of the prepared statement it executes by SQL. */
   readonly executes: string | undefined;
@@ -23,7 +23,6 @@ export type StatementFacts = RequestFacts & {
 
 /** The same of a request, whose statements EXECUTE has been resolved in. */
 export type AskedFacts = RequestFacts & {
-  readonly writes: boolean;
   /** Names of the prepared statements that it executes by SQL. */
   readonly executes: readonly string[];
 };
@@ -98,9 +97,11 @@ export class FactsTable {
 
   #workOut(statement: Statement): StatementFacts {
     const { recorder, catalogue, safeFunctions } = this.#deps;
-    const obstacle = mirrorObstacle(statement, catalogue, safeFunctions());
+    const safe = safeFunctions();
+    const obstacle = mirrorObstacle(statement, catalogue, safe);
     const execute = statement.effects.find((effect) => effect.type === "execute");
-    const draws = obstacle === "volatile_function" && this.#onlyDraws(statement);
+    const onlyDraws = this.#onlyDraws(statement);
+    const draws = obstacle === "volatile_function" && onlyDraws;
     const facts = {
       obstacle,
       taints: obstacle !== undefined && TAINTING.has(obstacle) && !draws,
@@ -110,6 +111,8 @@ export class FactsTable {
         !draws &&
         !UPKEEP.test(statement.normalised),
       applicable: obstacle === undefined || !NEVER_APPLIED.has(obstacle),
+      rehearsal: rehearsalObstacle(statement, { catalogue, safe }, onlyDraws),
+      control: transactionControl([statement]),
     };
     const alone = { ...facts, executes: NOTHING_EXECUTED };
     return {
@@ -137,6 +140,8 @@ const PLAIN: AskedFacts = {
   taints: false,
   applicable: true,
   writes: false,
+  rehearsal: undefined,
+  control: "none",
   executes: NOTHING_EXECUTED,
 };
 const FUNCTION_CALL: AskedFacts = refused("function_call", true);
@@ -184,13 +189,15 @@ export function requestFacts(
   const [first] = all;
   const executes = executedBy(request, table);
   const facts =
-    all.length === 1 && first !== undefined ? { ...first, executes } : combined(all, executes);
+    all.length === 1 && first !== undefined
+      ? { ...first, executes }
+      : { ...combined(all, executes), control: transactionControl(statements) };
   if (request.frames !== undefined) return facts;
   return tooLarge(facts);
 }
 
 function tooLarge(facts: AskedFacts): AskedFacts {
-  return { ...facts, obstacle: "too_large", applicable: false };
+  return { ...facts, obstacle: "too_large", rehearsal: "too_large", applicable: false };
 }
 
 /** Whether an open transaction may end with it. */
@@ -203,7 +210,9 @@ export function commits(statements: readonly Statement[]): boolean {
 }
 
 function refused(obstacle: SkipReason, writes: boolean): AskedFacts {
-  return { obstacle, taints: writes, applicable: false, writes, executes: NOTHING_EXECUTED };
+  const executes = NOTHING_EXECUTED;
+  const refusal = { obstacle, rehearsal: obstacle, taints: writes, applicable: false } as const;
+  return { ...refusal, writes, control: "none", executes };
 }
 
 function executedBy({ statements }: Request, table: FactsTable): readonly string[] {
@@ -221,6 +230,8 @@ function combined(
 ): AskedFacts {
   return {
     obstacle: all.find((facts) => facts.obstacle !== undefined)?.obstacle,
+    rehearsal: all.find((facts) => facts.rehearsal !== undefined)?.rehearsal,
+    control: all.find((facts) => facts.control !== "none")?.control ?? "none",
     taints: all.some((facts) => facts.taints),
     applicable: all.every((facts) => facts.applicable),
     writes: all.some((facts) => facts.writes),
@@ -242,7 +253,8 @@ function factsIn(
   const { tables, written } = statement;
   if (!tables.some((name) => temporary.has(name))) return facts;
   if (written.every((name) => temporary.has(name))) return refused("session", false);
-  return { ...facts, obstacle: facts.obstacle ?? "session", applicable: false };
+  const { obstacle = "session", rehearsal = "session" } = facts;
+  return { ...facts, obstacle, rehearsal, applicable: false };
 }
 
 function withExecuted(
@@ -258,4 +270,11 @@ function withExecuted(
   return combined([facts, table.of(inner)], NOTHING_EXECUTED);
 }
 
-const UNKNOWN = { obstacle: "unparsable", taints: true, applicable: true, writes: true } as const;
+const UNKNOWN = {
+  obstacle: "unparsable",
+  rehearsal: "unparsable",
+  taints: true,
+  applicable: true,
+  writes: true,
+  control: "none",
+} as const;

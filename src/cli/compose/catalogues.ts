@@ -5,12 +5,15 @@ import type { Logger } from "../../base/logger.ts";
 import type { TypeNames } from "../../compare/context.ts";
 import type { Side } from "../../routing/side.ts";
 import type { FunctionCatalogue } from "../../sql/analysis.ts";
+import type { TableCatalogue } from "../../upstream/table-catalogue.ts";
 import type { Catalogue } from "../../upstream/catalogue.ts";
 
 /** What is known of both sides' functions and types, read again now and then. */
 export type Catalogues = {
   readonly functions: FunctionCatalogue;
   typesOf(side: Side): TypeNames;
+  /** Undefined until they have been read, and where nobody needs them. */
+  tablesOf(side: Side): TableCatalogue | undefined;
   /** Whether the side answered when it was last asked. */
   reachable(side: Side): { readonly reachable: boolean; readonly detail: string };
   /** Reads a side's catalogue now. @throws CodedError when it does not answer */
@@ -21,7 +24,7 @@ export type Catalogues = {
 };
 
 type CataloguesDeps = {
-  readonly read: (side: Side) => Promise<Catalogue>;
+  readonly read: (side: Side) => Promise<KnownCatalogue>;
   /** Asks the side for a sign of life. */
   readonly ping: (side: Side) => Promise<void>;
   readonly clock: Clock;
@@ -31,6 +34,9 @@ type CataloguesDeps = {
   readonly changed: () => void;
 };
 
+/** With its tables, where writes are rehearsed. */
+type KnownCatalogue = Catalogue & { readonly tables: TableCatalogue | undefined };
+
 const REFRESH_MS = 60_000;
 /** A side that is gone must not be shown as reachable for long. */
 const PING_MS = 2_000;
@@ -38,7 +44,7 @@ const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 5_000;
 
 type Known = {
-  catalogue: Catalogue | undefined;
+  catalogue: KnownCatalogue | undefined;
   failure: string | undefined;
   /** When the catalogue was read. */
   readAtMs: number;
@@ -95,10 +101,8 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
   return {
     functions: { isVolatile: (name) => isVolatile(known, name) },
     typesOf: (side) => (oid) => known[side].catalogue?.typeNames.get(oid),
-    reachable: (side) => {
-      const { failure } = known[side];
-      return { reachable: failure === undefined, detail: failure ?? "" };
-    },
+    tablesOf: (side) => known[side].catalogue?.tables,
+    reachable: (side) => reachability(known[side]),
     refresh,
     ready: Promise.all([begin("old"), begin("new")]).then(() => undefined),
     close: () => {
@@ -106,6 +110,10 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
       for (const timer of timers.values()) clearTimeout(timer);
     },
   };
+}
+
+function reachability({ failure }: Known): ReturnType<Catalogues["reachable"]> {
+  return { reachable: failure === undefined, detail: failure ?? "" };
 }
 
 /** As long as nothing is known of either side every function may be volatile. */

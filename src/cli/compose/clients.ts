@@ -62,11 +62,11 @@ export function openClients(deps: ClientsDeps): Clients {
       const login = logins.get(session);
       if (login === undefined) throw new Error("a session without its login");
       const { user, parameters, credentials } = login;
-      return sides.dial(side, { user, parameters, readOnly: false }, credentials);
+      return sides.dial(side, { user, parameters, readOnly: false, limits: [] }, credentials);
     },
     setPrimary: deps.setPrimary,
     probe: (side) => upstreams.catalogues.refresh(side),
-    owedWrites: () => mirror.order.size,
+    owedWrites: () => mirror.order.size + mirror.rehearsals.sequences.busy,
   });
   return {
     sessions,

@@ -8,15 +8,22 @@ import { AnswerCapture } from "../../mirror/answer-capture.ts";
 import { ApplyOrder } from "../../mirror/apply-order.ts";
 import { DescribedStatements } from "../../mirror/described-statements.ts";
 import type { DriftedTables } from "../../mirror/drifted-tables.ts";
+import type { JudgeDeps } from "../../mirror/judge.ts";
 import { judgePair } from "../../mirror/judge.ts";
 import { MemoryBudget } from "../../mirror/memory-budget.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
 import { newMirrorCounters } from "../../mirror/migration-mirror.ts";
+import type { Pair } from "../../mirror/pair.ts";
+import { KeptSequences } from "../../mirror/kept-sequences.ts";
+import { RehearsalTables } from "../../mirror/rehearsal-tables.ts";
+import { rehearsalVerdict } from "../../mirror/rehearsal-verdict.ts";
+import type { Rehearsals } from "../../mirror/rehearsals.ts";
+import { TableActivity } from "../../mirror/table-activity.ts";
 import { ShadowHealth } from "../../mirror/shadow-health.ts";
 import { FactsTable } from "../../mirror/statement-facts.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
-import type { Statement } from "../../sql/statement.ts";
+import type { AdminRows } from "../../upstream/admin-client.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
 
@@ -35,6 +42,9 @@ type MirrorParts = {
   readonly cancel: MigrationMirror["cancel"];
   readonly refused: MigrationMirror["refused"];
   readonly shadowAnswered: (elapsedMs: number) => void;
+  /** Asks a side something on Twinwire's own connection. */
+  readonly ask: (side: Side, sql: string, values: readonly string[]) => Promise<AdminRows>;
+  readonly sequenceNotKept: (error: unknown) => void;
 };
 
 /** Puts together what the sessions of one migration share for mirroring. */
@@ -47,25 +57,14 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     catalogue: catalogues.functions,
     safeFunctions: () => new Set(settings.config().compare.safeFunctions),
   });
-  const compare = (
-    ofPrimary: Observation,
-    ofShadow: Observation,
-    statements: readonly Statement[],
-    remembered: CompareContext["remembered"],
-  ): Verdict =>
-    parts.compare(ofPrimary, ofShadow, {
-      statements,
-      remembered,
-      rules: settings.rules(),
-      primaryTypes: catalogues.typesOf(primary()),
-      shadowTypes: catalogues.typesOf(otherSide(primary())),
-    });
+  const rehearsals = openRehearsals(parts);
   const judging = {
     clock,
     recorder,
     facts,
     counters: counters.verdicts,
-    compare,
+    compare: comparing(parts),
+    rehearsed: (pair: Pair, verdict: Verdict) => rehearsalVerdict(rehearsals.tables, pair, verdict),
     described: new DescribedStatements(),
     shadowAnswered: parts.shadowAnswered,
     drifted: drifted.touchedBy,
@@ -79,6 +78,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     live: new Set(),
     facts,
     drifted,
+    rehearsals,
     noteOwed: parts.noteOwed,
     counters,
     policy: () => ({ primary: primary(), enabled: shadow().enabled, writes: shadow().writes }),
@@ -97,5 +97,38 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     cancel: parts.cancel,
     refused: parts.refused,
     judge: (pair) => judgePair(judging, pair),
+  };
+}
+
+/** Compares by the rules and the types as they are then. */
+function comparing(parts: MirrorParts): JudgeDeps["compare"] {
+  const { settings, catalogues, primary } = parts;
+  return (ofPrimary, ofShadow, statements, remembered, generated) =>
+    parts.compare(ofPrimary, ofShadow, {
+      statements,
+      remembered,
+      generated,
+      rules: settings.rules(),
+      primaryTypes: catalogues.typesOf(primary()),
+      shadowTypes: catalogues.typesOf(otherSide(primary())),
+    });
+}
+
+function openRehearsals(parts: MirrorParts): Rehearsals {
+  const { clock, catalogues, primary } = parts;
+  const shadow = (): Side => otherSide(primary());
+  return {
+    tables: new RehearsalTables({
+      primary: () => catalogues.tablesOf(primary()),
+      shadow: () => catalogues.tablesOf(shadow()),
+      functions: catalogues.functions,
+    }),
+    activity: new TableActivity(clock.monotonicMs()),
+    sequences: new KeptSequences({
+      clock,
+      query: (sql, values) => parts.ask(shadow(), sql, values),
+      failed: parts.sequenceNotKept,
+    }),
+    limits: () => parts.settings.shadow().rehearsal,
   };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import { openComparer } from "../../compare/compare.ts";
 import { openReplyDigester } from "../../compare/reply-digester.ts";
@@ -73,6 +74,9 @@ export async function openMigration(
     { ...deps, log },
     () => primary,
     (side) => {
+      const { sequences, activity } = parts.mirror.rehearsals;
+      sequences.forget();
+      activity.restart(clock.monotonicMs());
       // What still waits of clients that are gone was answered by the sides as they were.
       for (const shadow of parts.mirror.live) shadow.close();
       primary = side;
@@ -139,6 +143,12 @@ function openParts(
     newDigester: () => openReplyDigester(),
     dial: (side, startup, own) => sides.dial(side, startup, own),
     cancel: (side, server) => void sides.cancel(side, server),
+    ask: (side, sql, values) => upstreams.ask(side, sql, values),
+    sequenceNotKept: (error) =>
+      log.warn(
+        { error: messageOf(error) },
+        "a sequence of the shadow could not be set back after a rehearsal, so a gap is left in it",
+      ),
     shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),
     refused: (user, sqlstate) =>
       log.warn({ user, sqlstate }, "the shadow refused a login, so nothing of it is compared"),
@@ -194,6 +204,7 @@ function migrationOf(
       clearInterval(owedCheck);
       forgetOwed();
       for (const shadow of mirror.live) shadow.close();
+      await mirror.rehearsals.sequences.close();
       await conductor.close();
       await upstreams.close();
       record.close();
