@@ -43,7 +43,7 @@ export type Problem = {
 
 /** One entry of the table that drives the router and the OpenAPI document alike. */
 export type Endpoint = {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** Parameters in braces: `/api/v1/migrations/{name}`. */
   readonly path: string;
   readonly summary: string;

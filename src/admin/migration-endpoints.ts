@@ -1,16 +1,25 @@
 import { z } from "zod";
-import { problemsOf } from "../config/issues.ts";
-import { pathText } from "../config/problem.ts";
+import { divergenceEndpoints } from "./divergence-endpoints.ts";
 import { problem } from "./endpoint.ts";
-import type { Body, Call, Endpoint, QueryParameter, Reply, ReplyKind } from "./endpoint.ts";
+import type { Call, Endpoint, Reply, ReplyKind } from "./endpoint.ts";
+import {
+  BAD,
+  bodyOf,
+  forPage,
+  found,
+  get,
+  GONE,
+  json,
+  NO_MIGRATION,
+  ok,
+} from "./migration-endpoint.ts";
+import { PAGE, post, PROBLEM } from "./migration-endpoint.ts";
 import type { MigrationPort, VerbOutcome } from "./ports.ts";
-import type { SchemaName } from "./schemas.ts";
-
-const ROOT = "/api/v1/migrations/{name}";
+import { ruleEndpoints } from "./rule-endpoints.ts";
 
 /** Everything under one migration. */
 export function migrationEndpoints(): Endpoint[] {
-  return [...reading(), ...acting(), ...notYet()];
+  return [...reading(), ...acting(), ...divergenceEndpoints(), ...ruleEndpoints(), ...notYet()];
 }
 
 function reading(): Endpoint[] {
@@ -19,23 +28,12 @@ function reading(): Endpoint[] {
       json(migration.status()),
     ),
     {
-      ...get(
-        "/divergences",
-        "Divergences, the gravest first",
-        [ok("Divergences"), BAD],
-        () => GONE,
-      ),
-      query: PAGE,
-      answer: forPage((migration, page) => migration.divergences(page)),
-    },
-    get("/divergences/{id}", "One divergence", [ok("Divergence")], (migration, call) =>
-      found(migration.divergence(call.parameters["id"] ?? ""), "divergence"),
-    ),
-    {
       ...get("/fingerprints", "Coverage, verdicts and latency by statement", [], () => GONE),
       replies: [ok("Fingerprints"), BAD, NO_MIGRATION],
       query: PAGE,
-      answer: forPage((migration, page) => migration.fingerprints(page)),
+      answer: forPage((migration, page) =>
+        json({ ...migration.fingerprints(page), totals: migration.totals() }),
+      ),
     },
     get("/readiness", "The guards of a cutover", [ok("Readiness")], (migration) =>
       json(migration.readiness()),
@@ -100,7 +98,6 @@ function notYet(): Endpoint[] {
     ["/verify", "Verify the data of both sides"],
     ["/rehearse", "Go through a cutover without the decision"],
     ["/finalize", "Remove everything Twinwire installed"],
-    ["/divergences/{id}/recheck", "Recheck one divergence"],
   ];
   return missing.map(([path, summary]) =>
     post(path, summary, [{ status: 501, description: "Not in this version", ...PROBLEM }], () =>
@@ -126,21 +123,6 @@ const SHADOW = z
     error: "Nothing to change: give enabled, sample or both",
   });
 
-const PAGE: Readonly<Record<string, QueryParameter>> = {
-  after: { description: "`next` of the page before", schema: { type: "string", maxLength: 256 } },
-  limit: {
-    description: "Items on a page, 100 unless given",
-    schema: { type: "integer", minimum: 1, maximum: 1000 },
-  },
-};
-
-const PROBLEM: { contentType: string; schema: SchemaName } = {
-  contentType: "application/problem+json",
-  schema: "Problem",
-};
-const GONE: Reply = problem(404, "not_found", "There is no such thing.");
-const BAD: ReplyKind = { status: 400, description: "What is wrong with the request", ...PROBLEM };
-const NO_MIGRATION: ReplyKind = { status: 404, description: "There is no such thing", ...PROBLEM };
 const FULL: ReplyKind = { status: 503, description: "Too many streams are open", ...PROBLEM };
 const EVENTS: ReplyKind = {
   status: 200,
@@ -154,68 +136,6 @@ const VERB_REPLIES: readonly ReplyKind[] = [
   BAD,
   { status: 409, description: "Refused by a guard, or in conflict", ...PROBLEM },
 ];
-
-type Answer = (migration: MigrationPort, call: Call) => Reply | Promise<Reply>;
-
-function get(
-  path: string,
-  summary: string,
-  replies: readonly ReplyKind[],
-  answer: Answer,
-): Endpoint {
-  return endpoint("GET", path, summary, replies, answer);
-}
-
-function post(
-  path: string,
-  summary: string,
-  replies: readonly ReplyKind[],
-  answer: Answer,
-): Endpoint {
-  return endpoint("POST", path, summary, replies, answer);
-}
-
-function endpoint(
-  method: "GET" | "POST",
-  path: string,
-  summary: string,
-  replies: readonly ReplyKind[],
-  answer: Answer,
-): Endpoint {
-  return {
-    method,
-    path: ROOT + path,
-    summary,
-    replies: [...replies, NO_MIGRATION],
-    answer: withMigration(answer),
-  };
-}
-
-function withMigration(answer: Answer): Endpoint["answer"] {
-  return (call) => {
-    const name = call.parameters["name"];
-    const migration = call.ports.migrations().find((candidate) => candidate.name === name);
-    return migration === undefined
-      ? problem(404, "not_found", "There is no migration of this name.")
-      : answer(migration, call);
-  };
-}
-
-function forPage(
-  read: (migration: MigrationPort, page: { after: string | undefined; limit: number }) => object,
-): Endpoint["answer"] {
-  return withMigration((migration, { query }) => {
-    const { after, limit = "100" } = query;
-    const count = /^\d{1,4}$/.test(limit) ? Number(limit) : 0;
-    if (count < 1 || count > 1000) {
-      return problem(400, "bad_query", "limit: expected a whole number from 1 to 1000.");
-    }
-    if (after !== undefined && (after === "" || after.length > 256)) {
-      return problem(400, "bad_query", "after: expected `next` of the page before.");
-    }
-    return json(read(migration, { after, limit: count }));
-  });
-}
 
 function report(migration: MigrationPort, { query }: Call): Reply {
   const { format = "json" } = query;
@@ -251,34 +171,6 @@ function verbReply(migration: MigrationPort, outcome: VerbOutcome): Reply {
   }
 }
 
-function bodyOf(schema: z.ZodType): Body {
-  const jsonSchema = z.toJSONSchema(schema, { io: "input" });
-  return {
-    schema: jsonSchema,
-    required: true,
-    parse: (value) => {
-      const parsed = schema.safeParse(value);
-      if (parsed.success) return { kind: "read", value: parsed.data };
-      const details = problemsOf(parsed.error, jsonSchema, value).map(({ path, message }) =>
-        path.length === 0 ? message : `${pathText(path)}: ${message}`,
-      );
-      return { kind: "wrong", detail: `${details.join("; ")}.` };
-    },
-  };
-}
-
-function found(item: object | undefined, what: string): Reply {
-  return item === undefined ? problem(404, "not_found", `There is no such ${what}.`) : json(item);
-}
-
-function json(body: object): Reply {
-  return { kind: "json", status: 200, body };
-}
-
 function text(contentType: string, content: string): Extract<Reply, { kind: "text" }> {
   return { kind: "text", contentType, text: content };
-}
-
-function ok(schema: SchemaName): ReplyKind {
-  return { status: 200, description: "As asked for", schema };
 }

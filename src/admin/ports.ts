@@ -23,15 +23,24 @@ export type MigrationPort = {
     readonly enabled?: boolean | undefined;
     readonly sample?: number | undefined;
   }): ShadowStatus;
-  divergences(page: {
-    readonly after: string | undefined;
-    readonly limit: number;
-  }): Page<DivergenceItem>;
+  divergences(
+    page: { readonly after: string | undefined; readonly limit: number },
+    state: DivergenceState | "all",
+  ): Page<DivergenceItem>;
   divergence(id: string): DivergenceItem | undefined;
+  /** Asks both sides again. */
+  recheck(id: string): Promise<RecheckReply>;
+  /** The operator says that it was cured. */
+  closeDivergence(id: string): DivergenceItem | undefined;
+  rules(): readonly RuleItem[];
+  addRule(request: RuleRequest): RuleOutcome;
+  removeRule(name: string): RuleRemoval;
   fingerprints(page: {
     readonly after: string | undefined;
     readonly limit: number;
   }): Page<FingerprintItem>;
+  /** The sums over all fingerprints. */
+  totals(): CoverageTotals;
   readiness(): Readiness;
   attempts(): readonly AttemptItem[];
   attempt(id: string): AttemptItem | undefined;
@@ -78,8 +87,12 @@ export type MigrationStatus = {
     readonly mirrored: number;
     readonly compared: number;
     readonly skipped: Readonly<Record<string, number>>;
+    /** Share of those seen that were compared, 0 to 1; null before the first. */
+    readonly comparedShare: number | null;
   };
   readonly verdicts: VerdictCounts;
+  /** Differences on record, by state. */
+  readonly divergences: Readonly<Record<DivergenceState, number>>;
   /** Reasons of the `incomparable` ones. */
   readonly incomparable: Readonly<Record<string, number>>;
   /** Tables in which a write was lost on the shadow. */
@@ -88,8 +101,18 @@ export type MigrationStatus = {
   readonly canGoBack: { readonly ok: boolean; readonly reasons: readonly string[] };
 };
 
+/** Open ones are `confirmed` or `unsettled`; of the others the difference was not seen again. */
+export type DivergenceState = "confirmed" | "unsettled" | "ruled" | "closed";
+
 export type DivergenceItem = {
   readonly id: string;
+  readonly state: DivergenceState;
+  /** A sentence: how it was confirmed, why it could not be, or what was done about it. */
+  readonly settled: string;
+  /** Whether both sides can be asked again, and why. */
+  readonly repeatable: { readonly ok: boolean; readonly reason: string };
+  /** Where the sides were when it was last seen, as far as known. */
+  readonly positions: { readonly primary: string | null; readonly shadow: string | null };
   readonly fingerprint: string;
   readonly statement: string;
   readonly reason: string;
@@ -109,6 +132,77 @@ export type DivergenceSample = {
   readonly row: number | null;
 };
 
+/** What asking both sides again has come to. */
+export type RecheckReply =
+  | ({ readonly kind: "done" } & Recheck)
+  /** The reason is a sentence. */
+  | { readonly kind: "impossible"; readonly reason: string }
+  | { readonly kind: "not_found" };
+
+export type Recheck = {
+  readonly outcome: "divergent" | "transient" | "nondeterministic" | "unsettled";
+  readonly detail: string;
+  /** The column that varies or differs. */
+  readonly column?: string;
+  readonly attempts: number;
+  readonly tookMs: number;
+};
+
+/** In Scientist's words; each condition of `match` that is given must hold. */
+export type RuleItem = {
+  readonly name: string;
+  readonly match: RuleMatch;
+  readonly action: RuleAction;
+  /** `file`: the configuration; `api`: made while Twinwire ran. */
+  readonly source: "file" | "api";
+  /** Id of the divergence it was made from. */
+  readonly divergence?: string;
+  readonly madeAt?: string;
+  /** How many answers that were not the same bytes were compared under it, since it exists. */
+  readonly applied: number;
+  /** Differences on record that it covers. */
+  readonly covers: number;
+  /** Why it may never apply; empty where nothing speaks for that. */
+  readonly warnings: readonly string[];
+};
+
+export type RuleMatch = {
+  readonly fingerprint?: string | undefined;
+  readonly table?: string | undefined;
+  readonly column?: string | undefined;
+  readonly type?: string | undefined;
+};
+
+export type RuleAction =
+  | { readonly kind: "ignore" }
+  | {
+      readonly kind: "tolerate";
+      readonly absolute?: number | undefined;
+      readonly relative?: number | undefined;
+      /** Groups of SQLSTATEs that count as one. */
+      readonly sqlstates?: readonly (readonly string[])[] | undefined;
+    }
+  | {
+      readonly kind: "clean";
+      readonly with: readonly ("trim" | "lower_case" | "collapse_space" | "null_is_empty")[];
+    }
+  | { readonly kind: "sample"; readonly rate: number };
+
+export type RuleRequest =
+  /** About the statement and column in which the divergence was found. */
+  | { readonly divergence: string; readonly action: MadeAction }
+  | { readonly name: string; readonly match: RuleMatch; readonly action: MadeAction };
+
+export type MadeAction = Exclude<RuleAction, { kind: "sample" }>;
+
+export type RuleOutcome =
+  | { readonly kind: "made"; readonly rule: RuleItem }
+  /** It contradicts another or could never apply. */
+  | { readonly kind: "refused"; readonly problems: readonly string[] }
+  | { readonly kind: "not_found" };
+
+export type RuleRemoval = "removed" | "not_found" | "in_file";
+
 export type FingerprintItem = {
   readonly fingerprint: string;
   readonly statement: string;
@@ -123,6 +217,23 @@ export type FingerprintItem = {
     readonly old: Quantiles;
     readonly new: Quantiles;
   };
+  /** How often the primary was asked twice in one snapshot. */
+  readonly askedTwice: number;
+  /** Columns in which it then disagreed with itself, and how often; `` for whole rows. */
+  readonly varies: Readonly<Record<string, number>>;
+  /** EXPLAIN of both sides, where the statement was found to be slower on NEW. */
+  readonly plans?: { readonly at: string; readonly old: string; readonly new: string };
+};
+
+/** Of statements, not exchanges, and since the store was made. */
+export type CoverageTotals = {
+  readonly seen: number;
+  readonly compared: number;
+  /** Share of those seen that were compared, 0 to 1; null before the first. */
+  readonly comparedShare: number | null;
+  readonly skipped: Readonly<Record<string, number>>;
+  readonly incomparable: Readonly<Record<string, number>>;
+  readonly verdicts: VerdictCounts;
 };
 
 export type Quantiles = { readonly p50Ms: number | null; readonly p99Ms: number | null };

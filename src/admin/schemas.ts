@@ -1,12 +1,15 @@
 import { z } from "zod";
 import type {
   AttemptItem,
+  CoverageTotals,
   DivergenceItem,
   FingerprintItem,
   Guard,
   MigrationEvent,
   MigrationStatus,
   Readiness,
+  Recheck,
+  RuleItem,
   ShadowStatus,
 } from "./ports.ts";
 
@@ -48,8 +51,15 @@ const status = z.object({
     mirrored: z.int(),
     compared: z.int(),
     skipped: counts,
+    comparedShare: share.nullable(),
   }),
   verdicts,
+  divergences: z.object({
+    confirmed: z.int(),
+    unsettled: z.int(),
+    ruled: z.int(),
+    closed: z.int(),
+  }),
   incomparable: counts,
   drifted: z.array(text),
   replication: z.object({ forward: stream, reverse: stream }),
@@ -58,6 +68,10 @@ const status = z.object({
 
 const divergence = z.object({
   id: text,
+  state: z.enum(["confirmed", "unsettled", "ruled", "closed"]),
+  settled: text,
+  repeatable: z.object({ ok: z.boolean(), reason: text }),
+  positions: z.object({ primary: text.nullable(), shadow: text.nullable() }),
   fingerprint: text,
   statement: text,
   reason: text,
@@ -76,6 +90,44 @@ const divergence = z.object({
   ),
 });
 
+const recheck = z.object({
+  outcome: z.enum(["divergent", "transient", "nondeterministic", "unsettled"]),
+  detail: text,
+  column: text.exactOptional(),
+  attempts: z.int(),
+  tookMs: z.number(),
+});
+
+const rule = z.object({
+  name: text,
+  match: z.object({
+    fingerprint: text.optional(),
+    table: text.optional(),
+    column: text.optional(),
+    type: text.optional(),
+  }),
+  action: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("ignore") }),
+    z.object({
+      kind: z.literal("tolerate"),
+      absolute: z.number().optional(),
+      relative: z.number().optional(),
+      sqlstates: z.array(z.array(text)).optional(),
+    }),
+    z.object({
+      kind: z.literal("clean"),
+      with: z.array(z.enum(["trim", "lower_case", "collapse_space", "null_is_empty"])),
+    }),
+    z.object({ kind: z.literal("sample"), rate: share }),
+  ]),
+  source: z.enum(["file", "api"]),
+  divergence: text.exactOptional(),
+  madeAt: instant.exactOptional(),
+  applied: z.int(),
+  covers: z.int(),
+  warnings: z.array(text),
+});
+
 const quantiles = z.object({ p50Ms: nullableNumber, p99Ms: nullableNumber });
 
 const fingerprint = z.object({
@@ -87,7 +139,19 @@ const fingerprint = z.object({
   incomparable: counts,
   verdicts,
   latency: z.object({ verdict: text, old: quantiles, new: quantiles }),
+  askedTwice: z.int(),
+  varies: counts,
+  plans: z.object({ at: instant, old: text, new: text }).exactOptional(),
 });
+
+const totals = z.object({
+  seen: z.int(),
+  compared: z.int(),
+  comparedShare: share.nullable(),
+  skipped: counts,
+  incomparable: counts,
+  verdicts,
+}) satisfies z.ZodType<CoverageTotals>;
 
 const guard = z.object({
   name: text,
@@ -134,6 +198,10 @@ export type Schemas = {
   readonly Shadow: z.ZodType<ShadowStatus>;
   readonly Divergence: z.ZodType<DivergenceItem>;
   readonly Divergences: z.ZodType;
+  readonly Recheck: z.ZodType<Recheck>;
+  readonly Rule: z.ZodType<RuleItem>;
+  readonly Rules: z.ZodType<{ readonly items: readonly RuleItem[] }>;
+  readonly Removed: z.ZodType;
   readonly Fingerprint: z.ZodType<FingerprintItem>;
   readonly Fingerprints: z.ZodType;
   readonly Guard: z.ZodType<Guard>;
@@ -156,8 +224,12 @@ export const SCHEMAS: Schemas = {
   Shadow: shadow,
   Divergence: divergence,
   Divergences: z.object({ items: z.array(divergence), next }),
+  Recheck: recheck,
+  Rule: rule,
+  Rules: z.object({ items: z.array(rule) }),
+  Removed: z.object({ removed: text }),
   Fingerprint: fingerprint,
-  Fingerprints: z.object({ items: z.array(fingerprint), next }),
+  Fingerprints: z.object({ items: z.array(fingerprint), next, totals }),
   Guard: guard,
   Readiness: readiness,
   Attempt: attempt,

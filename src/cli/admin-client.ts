@@ -1,4 +1,4 @@
-import type { Guard } from "../admin/ports.ts";
+import type { Guard, Page } from "../admin/ports.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 /** What the commands need of the admin API of a running `twinwire serve`. */
@@ -6,6 +6,7 @@ export type AdminClient = {
   get<T>(path: string): Promise<T>;
   getText(path: string): Promise<string>;
   post<T>(path: string, body?: object): Promise<T>;
+  delete<T>(path: string): Promise<T>;
 };
 
 export type ClientOptions = {
@@ -36,7 +37,22 @@ export function openAdminClient({ admin, token }: ClientOptions): AdminClient {
     get: async (path) => (await call("GET", path)).json() as Promise<never>,
     getText: async (path) => (await call("GET", path)).text(),
     post: async (path, body) => (await call("POST", path, body)).json() as Promise<never>,
+    delete: async (path) => (await call("DELETE", path)).json() as Promise<never>,
   };
+}
+
+/** All items of a list that comes in pages. */
+export async function allPages<T>(client: AdminClient, path: string): Promise<T[]> {
+  const items: T[] = [];
+  let after: string | null = null;
+  do {
+    const query: string = after === null ? "" : `&after=${encodeURIComponent(after)}`;
+    const join = path.includes("?") ? "&" : "?";
+    const page: Page<T> = await client.get<Page<T>>(`${path}${join}limit=1000${query}`);
+    items.push(...page.items);
+    after = page.next;
+  } while (after !== null);
+  return items;
 }
 
 function baseUrl(admin: string): URL {

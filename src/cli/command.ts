@@ -53,8 +53,10 @@ export function adminCommand<Options extends object = object>(
     .option("--migration <name>", "which migration, where there are several")
     .option("--json", "print what the API answers")
     .action(async (...given: unknown[]) => {
-      // Commander passes the arguments, then the options, then the command.
-      const options = given.at(-2) as Options & CommonOptions;
+      // Commander passes the arguments, then the options, then the command. Options that the command
+      // above knows too are that one's, wherever they stand.
+      const command = given.at(-1) as Command;
+      const options = command.optsWithGlobals() as Options & CommonOptions;
       const argument = given.length > 2 ? (given[0] as string | undefined) : undefined;
       const token = options.token ?? env["TWINWIRE_TOKEN"];
       const client = openAdminClient({ admin: options.admin, token: token || undefined });

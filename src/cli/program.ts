@@ -5,12 +5,15 @@ import { adminCommand } from "./command.ts";
 import type { Scope } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import {
+  cleanDivergence,
+  closeDivergence,
+  ignoreDivergence,
   printDivergences,
-  printFingerprints,
-  printReadiness,
-  printReport,
-  printStatus,
-} from "./inspect-commands.ts";
+  recheckDivergence,
+  tolerateDivergence,
+} from "./divergence-commands.ts";
+import { printFingerprints, printReadiness, printReport, printStatus } from "./inspect-commands.ts";
+import { printRules, removeRule } from "./rule-commands.ts";
 import type { Terminal } from "./terminal.ts";
 import { routeTo, setShadow, verb } from "./verb-commands.ts";
 
@@ -119,15 +122,8 @@ function inspectCommands(scope: Scope): Command[] {
       "after",
       example("twinwire status --admin http://127.0.0.1:9432 --json"),
     ),
-    adminCommand("divergences", "list the divergences found, or show one", scope, printDivergences)
-      .argument("[id]", "the one to show")
-      .addHelpText(
-        "after",
-        example(
-          "twinwire divergences   # exit code 4 when there are any",
-          "twinwire divergences 3f9a01c2",
-        ),
-      ),
+    divergencesCommand(scope),
+    rulesCommand(scope),
     adminCommand(
       "fingerprints",
       "list statements with coverage, verdicts and latency",
@@ -148,6 +144,70 @@ function inspectCommands(scope: Scope): Command[] {
       )
       .addHelpText("after", example("twinwire report --format html > report.html")),
   ];
+}
+
+function divergencesCommand(scope: Scope): Command {
+  const states = ["confirmed", "unsettled", "ruled", "closed", "all"];
+  const one = ["<id>", "which divergence"] as const;
+  return adminCommand(
+    "divergences",
+    "list the divergences found, show one, or do something about it",
+    scope,
+    printDivergences,
+  )
+    .argument("[id]", "the one to show")
+    .addOption(new Option("--state <state>", "which ones (default: confirmed)").choices(states))
+    .helpCommand(false)
+    .addCommand(
+      adminCommand("recheck", "ask both sides again", scope, recheckDivergence).argument(...one),
+    )
+    .addCommand(
+      adminCommand("close", "say that it was cured", scope, closeDivergence).argument(...one),
+    )
+    .addCommand(
+      adminCommand("ignore", "ignore it by a rule", scope, ignoreDivergence).argument(...one),
+    )
+    .addCommand(
+      adminCommand("tolerate", "tolerate it by a rule", scope, tolerateDivergence)
+        .argument(...one)
+        .option("--absolute <amount>", "numbers may differ by so much", notNegative)
+        .option("--relative <fraction>", "or by so much of the primary's", notNegative),
+    )
+    .addCommand(
+      adminCommand("clean", "clean both texts before they are compared", scope, cleanDivergence)
+        .argument(...one)
+        .requiredOption(
+          "--with <list>",
+          "of trim, lower_case, collapse_space, null_is_empty",
+          commaList,
+        ),
+    )
+    .addHelpText(
+      "after",
+      example(
+        "twinwire divergences   # exit code 4 when there are any",
+        "twinwire divergences 3f9a01c2",
+        "twinwire divergences recheck 3f9a01c2",
+        "twinwire divergences tolerate 3f9a01c2 --absolute 0.01",
+      ),
+    );
+}
+
+function rulesCommand(scope: Scope): Command {
+  return adminCommand("rules", "list the rules, and how often each has applied", scope, printRules)
+    .helpCommand(false)
+    .addCommand(
+      adminCommand(
+        "remove",
+        "remove a rule that was made of a divergence",
+        scope,
+        removeRule,
+      ).argument("<name>", "which rule"),
+    )
+    .addHelpText(
+      "after",
+      example("twinwire rules", 'twinwire rules remove "ignore total of 3f9a01c2"'),
+    );
 }
 
 function verbCommands(scope: Scope): Command[] {
@@ -177,6 +237,16 @@ function share(text: string): number {
   const number = text.trim() === "" ? Number.NaN : Number(text);
   if (number >= 0 && number <= 1) return number;
   throw new InvalidArgumentError("Expected a share from 0 to 1.");
+}
+
+function notNegative(text: string): number {
+  const number = text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isFinite(number) && number >= 0) return number;
+  throw new InvalidArgumentError("Expected a number not below 0.");
+}
+
+function commaList(text: string): string[] {
+  return text.split(",").map((word) => word.trim());
 }
 
 function positive(text: string): number {

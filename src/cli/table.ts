@@ -63,3 +63,17 @@ export function wrap(text: string, width: number, maxLines = 3): string[] {
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
+
+/** Named facts, one below the other; long ones are wrapped. */
+export function facts(
+  width: number,
+  named: readonly (readonly [name: string, text: string])[],
+): string {
+  const indent = Math.max(...named.map(([name]) => name.length)) + 2;
+  return named
+    .map(([name, text]) => {
+      const wrapped = wrap(text, width - indent, 20).join(`\n${" ".repeat(indent)}`);
+      return `${name.padEnd(indent)}${wrapped}\n`;
+    })
+    .join("");
+}

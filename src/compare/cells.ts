@@ -3,10 +3,10 @@ import type { Column } from "./columns.ts";
 import { cleaned } from "./policy.ts";
 import type { ColumnPolicy } from "./policy.ts";
 import { decimalsWithin } from "./values/decimal.ts";
-import { isKnownType } from "./values/families.ts";
 import { decimalText } from "./values/numbers.ts";
 import { divergent, latin1, readable, tolerated } from "./values/value.ts";
-import type { Difference, Raw, Value } from "./values/value.ts";
+import type { Difference, Family, Raw, Value } from "./values/value.ts";
+import type { IncomparableReason } from "./verdict.ts";
 
 /** A column of the primary and the one of the shadow that it is compared with. */
 export type ColumnPair = {
@@ -19,6 +19,8 @@ export type ColumnPair = {
   readonly aliased: boolean;
   /** Each side gives it a value of its own. */
   readonly generated: boolean;
+  /** Why a difference in this column says nothing: a rule, or that the two cannot be compared. */
+  readonly excuse: IncomparableReason | undefined;
 };
 
 /** Groups of types whose equal values are the same bytes on every server; numeric has its scale. */
@@ -26,13 +28,14 @@ const ONE_SPELLING = new Set(["number", "text", "label", "uuid", "boolean", "bit
 
 /** Whether other bytes are another value: nothing is left to tolerate, by type or by rule. */
 export function hasOneSpelling(pair: ColumnPair): boolean {
-  const { primary, shadow, policy, aliased, generated } = pair;
-  if (policy.ignored || policy.clean.size > 0 || aliased || generated) return false;
+  const { primary, shadow, policy } = pair;
+  if (pair.excuse !== undefined || pair.generated) return false;
+  if (policy.clean.size > 0 || pair.aliased) return false;
   if (policy.absolute !== undefined || policy.relative !== undefined) return false;
   const { typeName, family, format } = primary;
   if (typeName === undefined || typeName === "numeric" || typeName === "bpchar") return false;
   // A type unknown to us may be a record, which is compared field by field.
-  return isKnownType(typeName) && ONE_SPELLING.has(family.group) && format === shadow.format;
+  return family.isUnknown !== true && ONE_SPELLING.has(family.group) && format === shadow.format;
 }
 
 /** How two cells differ; undefined when they are the same value. */
@@ -44,9 +47,7 @@ export function compareCells(
   const { clean } = pair.policy;
   const primary = a ?? (clean.has("null_is_empty") ? NOTHING : null);
   const shadow = b ?? (clean.has("null_is_empty") ? NOTHING : null);
-  if (primary === null || shadow === null) {
-    return primary === shadow ? undefined : divergent("null_value");
-  }
+  if (primary === null || shadow === null) return compareNulls(primary, shadow);
   const sameFormat = pair.primary.format === pair.shadow.format;
   if (sameFormat && primary.equals(shadow)) return undefined;
   if (pair.generated) return tolerated("generated_key");
@@ -56,6 +57,12 @@ export function compareCells(
   const difference = compareValues(pair, left, right);
   if (difference?.tolerated !== false) return difference;
   return isWithinTolerance(pair, left, right) ? tolerated("numeric_value") : difference;
+}
+
+function compareNulls(primary: Buffer | null, shadow: Buffer | null): Difference | undefined {
+  const value = primary ?? shadow;
+  if (value === null) return undefined;
+  return divergent(value.length === 0 ? "null_or_empty" : "null_value");
 }
 
 /** A spelling that equal and tolerably different values share, for finding the partner of a row. */
@@ -74,6 +81,17 @@ export function cellText(column: Column, cell: Buffer | null | undefined): strin
   const { raw } = valueOf(column, cell);
   if (typeof raw === "string") return readable(raw);
   return guarded(() => column.family.render?.(raw)) ?? `\\x${raw.toString("hex")}`;
+}
+
+/** More about a difference of two cells for people, without a value. */
+export function cellHint(pair: ColumnPair, a: Buffer | null, b: Buffer | null): string | undefined {
+  if (a === null || b === null || pair.aliased) return undefined;
+  const family = familyOfBoth(pair);
+  const hint = guarded(() => family.hint?.(valueOf(pair.primary, a), valueOf(pair.shadow, b)));
+  if (hint !== undefined || family.isUnknown !== true) return hint;
+  const { typeName, typeOid } = pair.primary;
+  const type = typeName ?? (typeOid === 0 ? "the column's type" : `a type with oid ${typeOid}`);
+  return `compared as bytes, because ${type} is not known to Twinwire`;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -97,13 +115,19 @@ const CONTROL = /[\x00-\x08\x0e-\x1f]/;
 function compareValues(pair: ColumnPair, left: Value, right: Value): Difference | undefined {
   const { primary, shadow, aliased } = pair;
   if (!aliased) {
-    const compared = guarded(() => ({ difference: primary.family.compare(left, right) }));
+    const family = familyOfBoth(pair);
+    const compared = guarded(() => ({ difference: family.compare(left, right) }));
     return compared === undefined ? divergent("value") : compared.difference;
   }
   const canonical = guarded(() => primary.family.canonical(left));
   const same =
     canonical !== undefined && canonical === guarded(() => shadow.family.canonical(right));
   return same ? tolerated("column_type_alias") : divergent("column_type");
+}
+
+/** A side whose catalogue was not read yet has its types read as the other's. */
+function familyOfBoth({ primary, shadow }: ColumnPair): Family {
+  return primary.family.isUnknown === true ? shadow.family : primary.family;
 }
 
 function sameWhenCleaned(a: Value, b: Value, { clean }: ColumnPolicy): boolean {

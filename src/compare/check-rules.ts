@@ -46,6 +46,7 @@ function actionProblems(
         ? ["matches every statement, so nothing would be compared"]
         : [];
     case "tolerate":
+      if (action.sqlstates !== undefined) return sqlstateProblems(action, match);
       return match.type === undefined || isNumber
         ? toleranceProblems(action)
         : [`never applies: ${match.type} is no type of number that can differ by an amount`];
@@ -76,6 +77,25 @@ function toleranceProblems(
   return problems;
 }
 
+function sqlstateProblems(
+  { sqlstates = [], absolute, relative }: Extract<CompareRule["action"], { kind: "tolerate" }>,
+  match: CompareRule["match"],
+): readonly string[] {
+  const problems: string[] = [];
+  if (match.column !== undefined || match.type !== undefined) {
+    problems.push("never applies: an error is of a whole statement, not of a column or type");
+  }
+  if (absolute !== undefined || relative !== undefined) {
+    problems.push("mixes amounts and SQLSTATEs: they need a rule each");
+  }
+  for (const group of sqlstates) {
+    if (new Set(group).size < 2) problems.push("calls a SQLSTATE alike to itself only");
+    const wrong = group.find((sqlstate) => !/^[\dA-Z]{5}$/.test(sqlstate));
+    if (wrong !== undefined) problems.push(`never applies: ${wrong} is no SQLSTATE`);
+  }
+  return problems;
+}
+
 function problemsWith(rule: CompareRule, earlier: readonly CompareRule[]): Problem[] {
   const problems: Problem[] = [];
   for (const other of earlier) {
@@ -84,7 +104,7 @@ function problemsWith(rule: CompareRule, earlier: readonly CompareRule[]): Probl
       problems.push([rule.name, `never applies: rule ${other.name} ignores all that it matches`]);
     } else if (rule.action.kind === "ignore" && covers(rule, other)) {
       problems.push([other.name, `never applies: rule ${rule.name} ignores all that it matches`]);
-    } else if (isSameMatch(rule, other) && rule.action.kind === other.action.kind) {
+    } else if (isSameMatch(rule, other) && actionOf(rule) === actionOf(other)) {
       problems.push([rule.name, `has the same conditions and action as rule ${other.name}`]);
     }
   }
@@ -100,4 +120,10 @@ function covers(first: CompareRule, second: CompareRule): boolean {
 
 function isSameMatch(a: CompareRule, b: CompareRule): boolean {
   return CONDITIONS.every((key) => a.match[key] === b.match[key]);
+}
+
+/** Amounts and SQLSTATEs are tolerated independently of each other. */
+function actionOf({ action }: CompareRule): string {
+  const isOfErrors = action.kind === "tolerate" && action.sqlstates !== undefined;
+  return isOfErrors ? "tolerate sqlstates" : action.kind;
 }

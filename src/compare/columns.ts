@@ -1,8 +1,7 @@
 import type { ReplyField } from "../wire/postgres/reply-frames.ts";
 import { FIRST_ASSIGNED_OID, builtinTypeName } from "./builtin-types.ts";
 import type { TypeNames } from "./context.ts";
-import { familyOf } from "./values/families.ts";
-import type { Family } from "./values/value.ts";
+import type { Family, SideTypes } from "./values/value.ts";
 
 /** One output column of one side. */
 export type Column = {
@@ -17,35 +16,32 @@ export type Column = {
   readonly family: Family;
   /** Undefined when it has to be guessed from the value. */
   readonly format: "text" | "binary" | undefined;
-  /** Names of the side's types. */
-  readonly types: TypeNames;
+  readonly types: SideTypes;
 };
 
 /** Resolves the types of one side's RowDescription. */
 export function columnsOf(
   fields: readonly ReplyField[],
   formatsKnown: boolean,
-  types: TypeNames,
+  types: SideTypes,
 ): Column[] {
-  const named = withBuiltins(types);
   return fields.map(({ name, tableOid, attribute, typeOid, typeModifier, format }) => {
-    const typeName = named(typeOid);
     return {
       name,
-      typeName,
+      typeName: types.name(typeOid),
       tableOid,
       attribute,
       typeOid,
       typeModifier,
-      family: familyOf(typeName),
+      family: types.family(typeOid),
       format: formatsKnown ? (format === 1 ? "binary" : "text") : undefined,
-      types: named,
+      types,
     };
   });
 }
 
 /** Columns of rows that nobody described. */
-export function namelessColumns(count: number, types: TypeNames): Column[] {
+export function namelessColumns(count: number, types: SideTypes): Column[] {
   const column: Column = {
     name: undefined,
     typeName: undefined,
@@ -53,9 +49,9 @@ export function namelessColumns(count: number, types: TypeNames): Column[] {
     attribute: 0,
     typeOid: 0,
     typeModifier: -1,
-    family: familyOf(undefined),
+    family: types.family(0),
     format: undefined,
-    types: withBuiltins(types),
+    types,
   };
   return Array.from({ length: count }, () => column);
 }
@@ -75,8 +71,4 @@ export function sameType(
   const shadow = shadowTypes(shadowOid) ?? builtinTypeName(shadowOid);
   if (primary === undefined || shadow === undefined) return "unsure";
   return primary === shadow ? "same" : "other";
-}
-
-function withBuiltins(types: TypeNames): TypeNames {
-  return (oid) => types(oid) ?? builtinTypeName(oid);
 }

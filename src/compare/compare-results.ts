@@ -22,7 +22,7 @@ export function compareResults(
 ): Verdict {
   const [primary, shadow] = results;
   if (primary.error !== undefined || shadow.error !== undefined) {
-    return compareErrors(primary, shadow, index);
+    return compareErrors(primary, shadow, index, policy);
   }
   const parameters = parameterFinding(results, index, context);
   if (parameters !== undefined) return divergent(parameters);
@@ -39,7 +39,12 @@ function divergent(finding: Finding): Verdict {
   return { kind: "divergent", finding };
 }
 
-function compareErrors(primary: Result, shadow: Result, statement: number): Verdict {
+function compareErrors(
+  primary: Result,
+  shadow: Result,
+  statement: number,
+  policy: StatementPolicy,
+): Verdict {
   if (primary.error?.sqlstate === shadow.error?.sqlstate) return MATCH;
   const reason: DifferenceReason =
     primary.error === undefined
@@ -50,13 +55,12 @@ function compareErrors(primary: Result, shadow: Result, statement: number): Verd
   const states = [primary.error?.sqlstate, shadow.error?.sqlstate].filter((state) => state);
   const detail = `SQLSTATE ${states.join(" on the primary, ")}`;
   const onShadow = reason === "error_code" ? " on the shadow" : "";
-  return divergent(
-    newFinding(
-      reason,
-      { statement, detail: `${detail}${onShadow}` },
-      { primary: outcome(primary), shadow: outcome(shadow) },
-    ),
-  );
+  const place = { statement, detail: `${detail}${onShadow}` };
+  const sides = { primary: outcome(primary), shadow: outcome(shadow) };
+  const codes = [primary.error?.sqlstate, shadow.error?.sqlstate] as const;
+  return codes[0] !== undefined && codes[1] !== undefined && policy.isAlike(codes[0], codes[1])
+    ? { kind: "tolerated", finding: newFinding("error_code_alike", place, sides) }
+    : divergent(newFinding(reason, place, sides));
 }
 
 function outcome({ error, tag, rows }: Result): string {

@@ -1,6 +1,7 @@
 import type { Statement } from "../sql/statement.ts";
-import { cellText, hasOneSpelling } from "./cells.ts";
+import { cellHint, cellText, hasOneSpelling } from "./cells.ts";
 import type { ColumnPair } from "./cells.ts";
+import { collationsApart } from "./collation.ts";
 import { newFinding } from "./explanation.ts";
 import { MAX_READ_ROWS, findPartners, rowAt } from "./row-partners.ts";
 import type { Partners } from "./row-partners.ts";
@@ -10,10 +11,11 @@ import {
   MAX_CHANGED,
   brokenOrder,
   mayHaveOtherRows,
+  ordersOf,
   sameColumns,
   sortKeysOf,
 } from "./sort-keys.ts";
-import type { BrokenOrder } from "./sort-keys.ts";
+import type { BrokenOrder, SortKeys } from "./sort-keys.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 
 /** What comparing the rows of a result needs to know of its statement. */
@@ -49,7 +51,7 @@ export function compareRowSets(sets: RowSets, context: RowContext): Verdict {
 const UNREAD: Verdict = { kind: "incomparable", reason: "large_result" };
 
 function newTally(): RowTally {
-  return { tolerated: undefined, ignored: false };
+  return { tolerated: undefined, excuse: undefined };
 }
 
 function matchInPlace(sets: RowSets, tally: RowTally): "together" | "apart" | "unread" {
@@ -66,8 +68,8 @@ function matchInPlace(sets: RowSets, tally: RowTally): "together" | "apart" | "u
 }
 
 function verdictOf(tally: RowTally, sets: RowSets, { index }: RowContext): Verdict {
-  // What a rule hid was not compared, and that is said before any mere spelling.
-  if (tally.ignored) return { kind: "incomparable", reason: "rule" };
+  // What was not compared is said before any mere spelling.
+  if (tally.excuse !== undefined) return { kind: "incomparable", reason: tally.excuse };
   const { tolerated } = tally;
   if (tolerated === undefined) return { kind: "match" };
   const finding = findingOf(sets, tolerated, [tolerated.primary, tolerated.shadow], index);
@@ -78,22 +80,30 @@ function verdictOf(tally: RowTally, sets: RowSets, { index }: RowContext): Verdi
 function judgeOrder(sets: RowSets, context: RowContext, tally: RowTally): Verdict {
   const broken = compareKeys(sets, context);
   if (broken !== undefined) return broken;
-  if (tally.ignored || tally.tolerated !== undefined) return verdictOf(tally, sets, context);
+  if (tally.excuse !== undefined || tally.tolerated !== undefined)
+    return verdictOf(tally, sets, context);
   const finding = newFinding("row_order_free", { statement: context.index });
   return { kind: "tolerated", finding };
 }
 
 /** Divergent where a row has another key than the one in its place, else undefined. */
 export function compareKeys(sets: RowSets, context: RowContext): Verdict | undefined {
-  const broken = brokenOrder(sets, sortKeysOf(sets.pairs, context.statement));
-  return broken && { kind: "divergent", finding: orderFinding(sets, broken, context) };
+  const keys = sortKeysOf(sets.pairs, context.statement);
+  const broken = brokenOrder(sets, keys);
+  if (keys === undefined || broken === undefined) return undefined;
+  return { kind: "divergent", finding: orderFinding(sets, broken, keys, context) };
 }
 
-function orderFinding(sets: RowSets, { row, pair }: BrokenOrder, context: RowContext): Finding {
-  const isText = pair.primary.family.group === "text";
-  const detail = isText ? "perhaps sorted by another collation" : undefined;
+function orderFinding(
+  sets: RowSets,
+  { row, pair }: BrokenOrder,
+  keys: SortKeys,
+  context: RowContext,
+): Finding {
+  const orders = ordersOf(sets, keys, pair);
+  const detail = orders && collationsApart(orders);
   return newFinding(
-    "row_order",
+    detail === undefined ? "row_order" : "collation_order",
     { ...placeOf(pair, context.index), row, detail },
     {
       primary: cellText(pair.primary, cell(rowAt(sets.primary, row), pair.primaryIndex)),
@@ -115,6 +125,8 @@ function judgeLeft(
     return { kind: "incomparable", reason: "underspecified" };
   }
   const statement = context.index;
+  const elsewhere = keys && firstRowsElsewhere(sets, keys, context);
+  if (elsewhere !== undefined) return { kind: "divergent", finding: elsewhere };
   if (sets.primary.length !== sets.shadow.length) {
     const detail = `${sets.primary.length} on the primary, ${sets.shadow.length} on the shadow`;
     return { kind: "divergent", finding: newFinding("row_count", { statement, detail }) };
@@ -135,6 +147,22 @@ function judgeLeft(
     },
   );
   return { kind: "divergent", finding };
+}
+
+/** Under LIMIT another collation brings other rows to the front. */
+function firstRowsElsewhere(
+  sets: RowSets,
+  keys: SortKeys,
+  { index }: RowContext,
+): Finding | undefined {
+  const pair = keys.columns.find(({ primary }) => primary.family.group === "text");
+  const isCut = keys.limited && sets.primary.length === sets.shadow.length;
+  if (pair === undefined || !isCut) return undefined;
+  const orders = ordersOf(sets, keys, pair);
+  const apart = orders && collationsApart(orders);
+  if (apart === undefined) return undefined;
+  const detail = `${apart}, so that LIMIT cuts off other rows`;
+  return newFinding("collation_order", { ...placeOf(pair, index), detail });
 }
 
 type Changed = { readonly primary: number; readonly shadow: number; readonly found: RowDifference };
@@ -174,13 +202,11 @@ function findingOf(
     const sides = { primary: rowText([], a, "primary"), shadow: rowText([], b, "shadow") };
     return newFinding(difference.reason, { statement, row: primary }, sides);
   }
+  const cells = [cell(a, pair.primaryIndex), cell(b, pair.shadowIndex)] as const;
   return newFinding(
     difference.reason,
-    { ...placeOf(pair, statement), row: primary },
-    {
-      primary: cellText(pair.primary, cell(a, pair.primaryIndex)),
-      shadow: cellText(pair.shadow, cell(b, pair.shadowIndex)),
-    },
+    { ...placeOf(pair, statement), row: primary, detail: cellHint(pair, ...cells) },
+    { primary: cellText(pair.primary, cells[0]), shadow: cellText(pair.shadow, cells[1]) },
   );
 }
 

@@ -95,18 +95,18 @@ function compareStatement(
   context: CompareContext,
 ): Verdict {
   const statement = context.statements[index];
-  const policy = policyFor(statement, context.rules);
+  const policy = policyFor(statement, context.rules, context.applied);
   const verdict = compareResults(results, index, context, policy);
   if (verdict.kind === "match" || verdict.kind === "incomparable") return verdict;
   if (policy.ignored) return { kind: "incomparable", reason: "rule" };
   if (verdict.kind === "tolerated") return verdict;
   const [{ error: ours }, { error: theirs }] = results;
   const failed = ours ?? theirs;
-  const isOneSided = (ours === undefined) !== (theirs === undefined);
+  // Of two failures the shadow's is asked first: whichever says nothing, nothing can be compared.
   const excuse =
-    (isOneSided && failed !== undefined
-      ? excuseForError({ side: ours ? "primary" : "shadow", sqlstate: failed.sqlstate })
-      : undefined) ?? excuseForNoise(statement, verdict.finding, failed?.sqlstate);
+    (theirs && excuseForError({ side: "shadow", sqlstate: theirs.sqlstate })) ??
+    (ours && excuseForError({ side: "primary", sqlstate: ours.sqlstate })) ??
+    excuseForNoise(statement, verdict.finding, failed?.sqlstate);
   return excuse === undefined ? verdict : { kind: "incomparable", reason: excuse };
 }
 

@@ -6,9 +6,14 @@ export type CompareContext = {
   /** The statements of the exchange, in the order their results come. */
   readonly statements: readonly Statement[];
   readonly rules: readonly CompareRule[];
+  /** Called with each rule that was held against a statement or column whose answers are not the same bytes. */
+  readonly applied?: ((rule: CompareRule) => void) | undefined;
   /** Type names by oid, one map per role: oids of user-defined types differ between databases. */
   readonly primaryTypes: TypeNames;
   readonly shadowTypes: TypeNames;
+  /** What users' types are made of; without it their values are read by what their form shows. */
+  readonly primaryShapes?: TypeShapes | undefined;
+  readonly shadowShapes?: TypeShapes | undefined;
   /**
    * Whether a side gives this column of the shadow's table its value by itself (keys from sequences,
    * the clock, chance), so that another value is none of the application's doing.
@@ -32,3 +37,13 @@ export type RememberedShape = {
 
 /** @returns the name from `pg_type` (`int4`, `_text`, `mood`) or undefined for an oid not known. */
 export type TypeNames = (oid: number) => string | undefined;
+
+/** What a user's type is made of. Oids are those of its own database. */
+export type TypeShape = {
+  readonly kind: "enum" | "domain" | "array" | "composite" | "range" | "multirange";
+  /** The base type, the element, the bounds, the range, or the fields in order; none for an enum. */
+  readonly parts: readonly number[];
+};
+
+/** @returns undefined for PostgreSQL's own types, those of extensions, and oids not known. */
+export type TypeShapes = (oid: number) => TypeShape | undefined;

@@ -50,7 +50,8 @@ function typeOf({ primaryType, shadowType }: Place): string {
 
 /** Where the sentence of the reason would mislead for a type. */
 const SPECIAL_SENTENCES: ReadonlyMap<string, string> = new Map([
-  ["float_precision float4", "differs only after the 6th digit"],
+  ["float_precision float4", "a floating-point number differs only after the 6th digit"],
+  ["trailing_space bpchar", "the same text, padded to another length"],
   ["timestamp_value date", "a date differs"],
   ["timestamp_value time", "a time of day differs"],
   ["timestamp_value timetz", "a time of day differs"],

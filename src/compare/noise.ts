@@ -1,11 +1,11 @@
 import type { Noise, Statement } from "../sql/statement.ts";
 import type { IncomparableReason, Finding } from "./verdict.ts";
 
-/** An error on one side only: where, and with which SQLSTATE. */
-export type OneSidedError = { readonly side: "primary" | "shadow"; readonly sqlstate: string };
+/** An error that the other side did not have: where, and with which SQLSTATE. */
+export type UnlikeError = { readonly side: "primary" | "shadow"; readonly sqlstate: string };
 
-/** Why an error on one side says nothing about the database; undefined when it does. */
-export function excuseForError({ side, sqlstate }: OneSidedError): IncomparableReason | undefined {
+/** Why such an error says nothing about the database; undefined when it does. */
+export function excuseForError({ side, sqlstate }: UnlikeError): IncomparableReason | undefined {
   if (sqlstate === "25P02") return "failed_transaction";
   if (side === "shadow" && sqlstate === "25006") return "read_only";
   // query_canceled without a cancel: a statement_timeout.
@@ -16,7 +16,7 @@ export function excuseForError({ side, sqlstate }: OneSidedError): IncomparableR
 
 /** Insufficient resources, lost connections. */
 const PASSING_CLASSES: ReadonlySet<string> = new Set(["08", "53"]);
-/** Serialization failure, deadlock, lock not available, canceled, shutdowns. */
+/** Serialization failure, deadlock, lock not available, canceled, shutdowns, timeouts of the session. */
 const PASSING: ReadonlySet<string> = new Set([
   "40001",
   "40P01",
@@ -26,6 +26,8 @@ const PASSING: ReadonlySet<string> = new Set([
   "57P02",
   "57P03",
   "57P05",
+  "25P03",
+  "25P04",
 ]);
 
 /**

@@ -22,5 +22,7 @@ export type LostReason =
   | "overflow"
   | "cancelled"
   | "malformed"
+  /** The shadow had not applied in time what the session wrote before. */
+  | "lag"
   /** Not asked any more, after an earlier exchange of its transaction ended differently. */
   | "failed_transaction";

@@ -2,11 +2,12 @@ import { decodeDataRow, decodeRowDescription } from "../wire/postgres/reply-fram
 import type { ColumnPair } from "./cells.ts";
 import { columnsOf, namelessColumns, sameType } from "./columns.ts";
 import type { Column } from "./columns.ts";
-import type { CompareContext, TypeNames } from "./context.ts";
+import type { CompareContext } from "./context.ts";
 import { newFinding } from "./explanation.ts";
 import type { StatementPolicy } from "./policy.ts";
 import type { Result } from "./reply.ts";
-import type { Finding } from "./verdict.ts";
+import { openSideTypes } from "./side-types.ts";
+import type { Finding, IncomparableReason } from "./verdict.ts";
 
 /** The columns of two results that belong together, or what keeps them apart. */
 export type PairedColumns =
@@ -79,9 +80,21 @@ function pairByPosition(
       policy: columnPolicy,
       aliased: types === "alias",
       generated: context.generated?.(shadow.tableOid, shadow.attribute) ?? false,
+      excuse: columnPolicy.ignored ? "rule" : unreadable(primary, shadow),
     });
   }
   return { kind: "paired", pairs, dropped, alias };
+}
+
+/** Why two columns cannot be compared although they have one type; undefined when they can. */
+function unreadable(primary: Column, shadow: Column): IncomparableReason | undefined {
+  const isText = primary.format === "text" && shadow.format === "text";
+  // regclass and its kin are names in text, in binary the numbers that a server gave them.
+  if (primary.family.group === "object name" && !isText) return "server";
+  const isMixed = primary.format !== shadow.format;
+  const isUnknown = primary.family.isUnknown === true && shadow.family.isUnknown === true;
+  const isDescribed = primary.name !== undefined && shadow.name !== undefined;
+  return isMixed && isUnknown && isDescribed ? "unknown_type" : undefined;
 }
 
 /** `alias`: another name for comparable values. `modifier`: the same type with another length or scale. */
@@ -151,7 +164,10 @@ function sideColumns(
   side: "primary" | "shadow",
   context: CompareContext,
 ): Column[] {
-  const types: TypeNames = side === "primary" ? context.primaryTypes : context.shadowTypes;
+  const types =
+    side === "primary"
+      ? openSideTypes(context.primaryTypes, context.primaryShapes)
+      : openSideTypes(context.shadowTypes, context.shadowShapes);
   const remembered = context.remembered?.(index);
   const body = remembered?.[side];
   const fields = result.fields ?? (body && decodeRowDescription(body));

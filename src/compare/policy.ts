@@ -6,6 +6,8 @@ import type { Column } from "./columns.ts";
 export type StatementPolicy = {
   /** A rule ignores the statement as a whole. */
   readonly ignored: boolean;
+  /** A rule calls these two SQLSTATEs alike. */
+  isAlike(primary: string, shadow: string): boolean;
   /** What they say about a column. */
   column(column: Column): ColumnPolicy;
 };
@@ -20,19 +22,45 @@ export type ColumnPolicy = {
 
 type Cleaning = Extract<CompareRule["action"], { kind: "clean" }>["with"][number];
 
-/** The rules that hold for a statement. */
+/**
+ * The rules that hold for a statement.
+ *
+ * @param applied called once with each rule that ignores it or speaks of a column that is compared
+ */
 export function policyFor(
   statement: Statement | undefined,
   rules: readonly CompareRule[],
+  applied?: (rule: CompareRule) => void,
 ): StatementPolicy {
   const relevant = rules.filter((rule) => appliesTo(rule, statement));
   if (relevant.length === 0) return NO_POLICY;
+  const ignoring = relevant.find(
+    ({ action, match }) =>
+      action.kind === "ignore" && match.column === undefined && match.type === undefined,
+  );
+  const once = applied === undefined ? undefined : onceEach(applied);
+  if (ignoring !== undefined) once?.(ignoring);
   return {
-    ignored: relevant.some(
-      ({ action, match }) =>
-        action.kind === "ignore" && match.column === undefined && match.type === undefined,
-    ),
-    column: (column) => columnPolicy(relevant, column),
+    ignored: ignoring !== undefined,
+    isAlike(primary, shadow) {
+      const rule = relevant.find(
+        ({ action }) =>
+          action.kind === "tolerate" &&
+          action.sqlstates?.some((group) => group.includes(primary) && group.includes(shadow)),
+      );
+      if (rule !== undefined) once?.(rule);
+      return rule !== undefined;
+    },
+    column: (column) => columnPolicy(relevant, column, once),
+  };
+}
+
+function onceEach(applied: (rule: CompareRule) => void): (rule: CompareRule) => void {
+  const told = new Set<CompareRule>();
+  return (rule) => {
+    if (told.has(rule)) return;
+    told.add(rule);
+    applied(rule);
   };
 }
 
@@ -51,16 +79,26 @@ const NO_COLUMN_POLICY: ColumnPolicy = {
   relative: undefined,
   clean: new Set(),
 };
-const NO_POLICY: StatementPolicy = { ignored: false, column: () => NO_COLUMN_POLICY };
+const NO_POLICY: StatementPolicy = {
+  ignored: false,
+  isAlike: () => false,
+  column: () => NO_COLUMN_POLICY,
+};
 
-function columnPolicy(rules: readonly CompareRule[], column: Column): ColumnPolicy {
+function columnPolicy(
+  rules: readonly CompareRule[],
+  column: Column,
+  applied: ((rule: CompareRule) => void) | undefined,
+): ColumnPolicy {
   let ignored = false;
   let absolute: number | undefined;
   let relative: number | undefined;
   const clean = new Set<Cleaning>();
-  for (const { match, action } of rules) {
+  for (const rule of rules) {
+    const { match, action } = rule;
     if (match.column !== undefined && match.column !== column.name) continue;
     if (match.type !== undefined && match.type !== column.typeName) continue;
+    applied?.(rule);
     if (action.kind === "ignore") {
       ignored = true;
     } else if (action.kind === "tolerate") {

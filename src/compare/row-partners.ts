@@ -137,10 +137,10 @@ function search(
 }
 
 function isPartner(sets: RowSets, a: number, b: number, tally: RowTally): boolean {
-  const trial: RowTally = { tolerated: undefined, ignored: false };
+  const trial: RowTally = { tolerated: undefined, excuse: undefined };
   const found = compareRows(sets.pairs, rowAt(sets.primary, a), rowAt(sets.shadow, b), trial);
   if (found !== undefined && !found.difference.tolerated) return false;
   if (found !== undefined) noteTolerated(tally, found, [a, b]);
-  if (trial.ignored) tally.ignored = true;
+  tally.excuse ??= trial.excuse;
   return true;
 }

@@ -5,6 +5,7 @@ import type { ColumnPair } from "./cells.ts";
 import type { Result } from "./reply.ts";
 import { divergent } from "./values/value.ts";
 import type { Difference } from "./values/value.ts";
+import type { IncomparableReason } from "./verdict.ts";
 import { weightOf } from "./weight.ts";
 
 /** The rows of one result on both sides, and how their columns belong together. */
@@ -28,8 +29,8 @@ export type RowDifference = {
 export type RowTally = {
   /** The gravest tolerated difference so far, with its place. */
   tolerated: (RowDifference & { readonly primary: number; readonly shadow: number }) | undefined;
-  /** A rule kept a difference from being one. */
-  ignored: boolean;
+  /** Why a difference was not one: a rule, or a column that cannot be compared. */
+  excuse: IncomparableReason | undefined;
 };
 
 export function rowsOf(result: Result): Row[] {
@@ -39,7 +40,7 @@ export function rowsOf(result: Result): Row[] {
   }));
 }
 
-/** The gravest difference of two rows; an ignored one is noted in the tally only. */
+/** The gravest difference of two rows; one with an excuse is noted in the tally only. */
 export function compareRows(
   pairs: readonly ColumnPair[],
   a: Row,
@@ -57,7 +58,7 @@ export function compareRows(
     const cellB = cellsB[pair.shadowIndex] ?? null;
     const difference = compareCells(pair, cellA, cellB);
     if (difference === undefined) continue;
-    if (pair.policy.ignored) tally.ignored = true;
+    if (pair.excuse !== undefined) tally.excuse ??= pair.excuse;
     else if (gravest === undefined || weightOf(difference) < weightOf(gravest.difference)) {
       gravest = { difference, pair };
     }
@@ -86,7 +87,7 @@ export function canonicalRow(
   const cells = cellsOf(row);
   if (pairs.length === 0) return row.body.toString("latin1");
   const spelled = pairs.map((pair) => {
-    if (pair.policy.ignored || pair.generated) return "";
+    if (pair.excuse !== undefined || pair.generated) return "";
     const index = side === "primary" ? pair.primaryIndex : pair.shadowIndex;
     return canonicalCell(pair[side], pair.policy, cells[index] ?? null);
   });

@@ -12,11 +12,15 @@ export type CompareRule = {
   readonly action:
     /** The column, or the whole statement when no column is named, is not compared. */
     | { readonly kind: "ignore" }
-    /** Numbers may differ by so much, absolutely or relative to the primary's. */
+    /**
+     * Numbers may differ by so much, absolutely or relative to the primary's; both sides may fail
+     * with SQLSTATEs of one of these groups.
+     */
     | {
         readonly kind: "tolerate";
         readonly absolute?: number | undefined;
         readonly relative?: number | undefined;
+        readonly sqlstates?: readonly (readonly string[])[] | undefined;
       }
     /** Both values are cleaned before they are compared. */
     | {

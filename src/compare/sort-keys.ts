@@ -1,4 +1,5 @@
 import type { Statement } from "../sql/statement.ts";
+import type { TwoOrders } from "./collation.ts";
 import { compareCells } from "./cells.ts";
 import type { ColumnPair } from "./cells.ts";
 import { rowAt } from "./row-partners.ts";
@@ -27,7 +28,7 @@ export function sortKeysOf(
   const byName = (order.names ?? []).map((name) => onlyColumn(pairs, name));
   const keys = [...byNumber, ...byName];
   const columns = keys.filter((pair) => pair !== undefined);
-  const visible = columns.filter(({ policy }) => !policy.ignored);
+  const visible = columns.filter(({ excuse }) => excuse === undefined);
   const complete = order.complete && visible.length === keys.length;
   return { columns: visible, complete, limited: order.limited };
 }
@@ -43,10 +44,43 @@ export function brokenOrder(sets: RowSets, keys: SortKeys | undefined): BrokenOr
   if (keys === undefined) return undefined;
   for (const [row, primary] of sets.primary.entries()) {
     const shadow = rowAt(sets.shadow, row);
-    const pair = keys.columns.find((column) => !isSameCell(column, primary, shadow));
+    const pair = keys.columns.find((column) => !isSameKey(column, primary, shadow));
     if (pair !== undefined) return { row, pair };
   }
   return undefined;
+}
+
+/** Beyond so many rows the first of them tell by which collation they were sorted. */
+const MAX_SORTED = 1000;
+
+/** The texts of one key in the order of each side. Undefined for a key that is no text. */
+export function ordersOf(sets: RowSets, keys: SortKeys, pair: ColumnPair): TwoOrders | undefined {
+  const isText = [pair.primary, pair.shadow].every(({ family }) => family.group === "text");
+  if (!isText) return undefined;
+  const before = keys.columns.slice(0, keys.columns.indexOf(pair));
+  return {
+    primary: textsOf(sets.primary, pair.primaryIndex, before, "primary"),
+    shadow: textsOf(sets.shadow, pair.shadowIndex, before, "shadow"),
+  };
+}
+
+function textsOf(
+  rows: readonly Row[],
+  column: number,
+  before: readonly ColumnPair[],
+  side: "primary" | "shadow",
+): readonly (readonly string[])[] {
+  const lists = new Map<string, string[]>();
+  for (const row of rows.slice(0, MAX_SORTED)) {
+    const text = cellsOf(row)[column]?.toString("utf8");
+    // NULLs are first or last, whatever the collation.
+    if (text === undefined) continue;
+    const tie = before.length === 0 ? "" : canonicalRow(before, row, side);
+    const list = lists.get(tie);
+    if (list === undefined) lists.set(tie, [text]);
+    else list.push(text);
+  }
+  return [...lists.values()];
 }
 
 /**
@@ -77,6 +111,15 @@ export const MAX_CHANGED = 20;
 function onlyColumn(pairs: readonly ColumnPair[], name: string): ColumnPair | undefined {
   const [first, second] = pairs.filter(({ primary }) => primary.name === name);
   return second === undefined ? first : undefined;
+}
+
+/** Texts without case are tied when they differ in it only. */
+function isSameKey(pair: ColumnPair, a: Row, b: Row): boolean {
+  if (isSameCell(pair, a, b)) return true;
+  if (pair.primary.typeName !== "citext") return false;
+  const cellA = cellsOf(a)[pair.primaryIndex] ?? null;
+  const cellB = cellsOf(b)[pair.shadowIndex] ?? null;
+  return compareCells(pair, cellA, cellB)?.reason === "text_case";
 }
 
 function isSameCell(pair: ColumnPair, a: Row, b: Row): boolean {

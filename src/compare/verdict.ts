@@ -25,8 +25,8 @@ export type Finding = {
 export const DIFFERENCE_REASONS = {
   error_on_shadow: "the primary answered, the shadow failed",
   error_on_primary: "the primary failed, the shadow answered",
-  sequence_behind: "the shadow's sequence gave a key that is already in its table",
   error_code: "both failed, with different SQLSTATEs",
+  sequence_behind: "the shadow's sequence gave a key that is already in its table",
   column_count: "the answers have a different number of columns",
   column_name: "a column has another name",
   column_type: "a column has another type",
@@ -34,11 +34,13 @@ export const DIFFERENCE_REASONS = {
   row_missing: "rows of the primary are missing on the shadow",
   row_extra: "the shadow has rows the primary has not",
   row_order: "the same rows, in another order than the statement asks for",
+  collation_order: "sorted by another collation",
   command_tag: "another number of rows was affected",
   null_value: "NULL on one side, a value on the other",
+  null_or_empty: "NULL on one side, an empty text on the other",
   value: "a value differs",
   numeric_value: "a number differs",
-  float_precision: "differs only after the 15th digit",
+  float_precision: "a floating-point number differs only after the 15th digit",
   numeric_scale: "the same number, written with another scale",
   timestamp_value: "a point in time differs",
   timestamp_zone: "the same instant, written in another time zone",
@@ -59,6 +61,7 @@ export const DIFFERENCE_REASONS = {
     "each side gave the new row a value of its own (sequence, identity, clock, chance)",
   row_order_free: "the same rows in another order, and the statement asks for none",
   column_type_alias: "the column's type differs, its values do not",
+  error_code_alike: "both failed, with SQLSTATEs that a rule calls alike",
   error_message: "the same SQLSTATE with another message",
   statement_count: "the answers hold a different number of results",
   transaction_status: "the transaction is open on one side and not on the other",
@@ -87,7 +90,9 @@ export const INCOMPARABLE_REASONS = {
   failed_transaction: "an earlier statement of its transaction failed on one side only",
   large_result:
     "the answer is too large to be read in full, and only tolerated differences were seen in it",
-  rule: "a rule in the configuration ignores it",
+  unknown_type:
+    "a value of a type unknown to Twinwire came in text on one side and in binary on the other",
+  rule: "a rule ignores what differed",
   lag: "the shadow had not yet applied what the session wrote before",
   transient:
     "asked again, both sides agreed: the shadow was behind, or the data had changed meanwhile",

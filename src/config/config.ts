@@ -25,7 +25,17 @@ export type MigrationConfig = {
   readonly shadow: ShadowConfig;
   readonly compare: CompareConfig;
   readonly replication: { readonly managed: boolean };
-  readonly cutover: { readonly maxPauseMs: number };
+  readonly cutover: { readonly maxPauseMs: number; readonly guards: GuardBars };
+};
+
+/** What the guards of a cutover ask for; undefined where any number will do. */
+export type GuardBars = {
+  /** Share of the reads that were compared, 0 to 1; with 0 any that is above 0. */
+  readonly minCompared: number;
+  readonly maxDivergences: number;
+  readonly maxUnsettled: number | undefined;
+  /** Statements that are slower on NEW. */
+  readonly maxDegraded: number | undefined;
 };
 
 export type ListenConfig = {
@@ -82,6 +92,8 @@ export type ShadowConfig = {
   readonly sample: number;
   readonly writes: "skip" | "rehearse" | "apply";
   readonly timeoutMs: number;
+  /** A session's reads wait so long for the shadow to have what the session wrote. */
+  readonly lagWaitMs: number;
   readonly queue: {
     /** Bounds for one session. */
     readonly exchanges: number;
@@ -106,7 +118,23 @@ export type CompareConfig = {
   readonly safeFunctions: readonly string[];
   /** Answers up to this size are kept and compared as a whole, larger ones by digest. */
   readonly keepBytes: number;
-  readonly samples: { readonly perDivergence: number; readonly reveal: readonly string[] };
+  readonly recheck: RecheckConfig;
+  readonly samples: {
+    readonly perDivergence: number;
+    readonly reveal: readonly string[];
+    /** Requests in which a difference was seen are stored with their values, to be asked again later. */
+    readonly storeRequests: boolean;
+  };
+};
+
+/** How differences are asked about again before they are reported. */
+export type RecheckConfig = {
+  readonly enabled: boolean;
+  /** Rechecks of one fingerprint in a minute. */
+  readonly perMinute: number;
+  readonly concurrent: number;
+  /** How long the shadow is waited for, or a difference must last where nothing tells how far it is. */
+  readonly patienceMs: number;
 };
 
 export type CompareRuleConfig = {
@@ -123,6 +151,8 @@ export type CompareRuleConfig = {
         readonly kind: "tolerate";
         readonly absolute?: number | undefined;
         readonly relative?: number | undefined;
+        /** Groups of SQLSTATEs that count as alike when both sides fail. */
+        readonly sqlstates?: readonly (readonly string[])[] | undefined;
       }
     | {
         readonly kind: "clean";

@@ -56,10 +56,22 @@ function redactMigration(migration: MigrationConfig): object {
       rules: compare.rules.map(writeRule),
       safe_functions: compare.safeFunctions,
       keep: formatBytes(compare.keepBytes),
-      samples: { per_divergence: compare.samples.perDivergence, reveal: compare.samples.reveal },
+      samples: {
+        per_divergence: compare.samples.perDivergence,
+        reveal: compare.samples.reveal,
+        store_requests: compare.samples.storeRequests,
+      },
     },
     replication: { managed: replication.managed },
-    cutover: { max_pause: formatDuration(cutover.maxPauseMs) },
+    cutover: {
+      max_pause: formatDuration(cutover.maxPauseMs),
+      guards: {
+        min_compared: cutover.guards.minCompared,
+        max_divergences: cutover.guards.maxDivergences,
+        ...given("max_unsettled", cutover.guards.maxUnsettled),
+        ...given("max_degraded", cutover.guards.maxDegraded),
+      },
+    },
   };
 }
 
@@ -98,6 +110,10 @@ function writeRule({ name, match, action }: CompareRuleConfig): object {
     case "sample":
       return { name, match, sample: action.rate };
   }
+}
+
+function given(key: string, value: number | undefined): object {
+  return value === undefined ? {} : { [key]: value };
 }
 
 function hidden(key: string, secret: string | undefined): object {

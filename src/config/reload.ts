@@ -31,12 +31,12 @@ export function reloadDiff(before: Config, after: Config): ReloadDiff {
 
 /** The running configuration with what can take effect now from the one just read. */
 export function withLiveEntries(running: MigrationConfig, read: MigrationConfig): MigrationConfig {
-  const { enabled, sample, timeoutMs } = read.shadow;
+  const { enabled, sample, timeoutMs, lagWaitMs } = read.shadow;
   return {
     ...running,
     auth: { ...running.auth, users: read.auth.users },
-    shadow: { ...running.shadow, enabled, sample, timeoutMs },
-    compare: { ...running.compare, rules: read.compare.rules },
+    shadow: { ...running.shadow, enabled, sample, timeoutMs, lagWaitMs },
+    compare: { ...running.compare, rules: read.compare.rules, recheck: read.compare.recheck },
     cutover: read.cutover,
   };
 }
@@ -56,15 +56,18 @@ const MIGRATION_ENTRIES: readonly Entry<MigrationConfig>[] = [
   { name: "shadow.enabled", live: true, of: ({ shadow }) => shadow.enabled },
   { name: "shadow.sample", live: true, of: ({ shadow }) => shadow.sample },
   { name: "shadow.timeout", live: true, of: ({ shadow }) => shadow.timeoutMs },
+  { name: "shadow.lag_wait", live: true, of: ({ shadow }) => shadow.lagWaitMs },
   { name: "shadow.writes", live: false, of: ({ shadow }) => shadow.writes },
   { name: "shadow.rehearsal", live: false, of: ({ shadow }) => shadow.rehearsal },
   { name: "shadow.queue", live: false, of: ({ shadow }) => shadow.queue },
   { name: "compare.rules", live: true, of: ({ compare }) => compare.rules },
   { name: "compare.safe_functions", live: false, of: ({ compare }) => compare.safeFunctions },
   { name: "compare.keep", live: false, of: ({ compare }) => compare.keepBytes },
+  { name: "compare.recheck", live: true, of: ({ compare }) => compare.recheck },
   { name: "compare.samples", live: false, of: ({ compare }) => compare.samples },
   { name: "replication", live: false, of: ({ replication }) => replication },
   { name: "cutover.max_pause", live: true, of: ({ cutover }) => cutover.maxPauseMs },
+  { name: "cutover.guards", live: true, of: ({ cutover }) => cutover.guards },
 ];
 
 function migrationChanges(

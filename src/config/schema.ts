@@ -143,6 +143,7 @@ function shadow(): z.ZodType<ShadowConfig> {
       sample: amount("a share from 0 to 1", 1).prefault(1),
       writes: oneOf(["skip", "rehearse", "apply"]).prefault("skip"),
       timeout: duration({ min: 1, max: HOUR }).prefault("5s"),
+      lag_wait: duration({ min: 0, max: HOUR }).prefault("2s"),
       queue: z
         .strictObject({
           exchanges: wholeNumber({ min: 1, max: 1_000_000 }).prefault(256),
@@ -166,9 +167,10 @@ function shadow(): z.ZodType<ShadowConfig> {
         }))
         .prefault({}),
     })
-    .transform(({ timeout, queue, ...rest }) => ({
+    .transform(({ timeout, lag_wait, queue, ...rest }) => ({
       ...rest,
       timeoutMs: timeout,
+      lagWaitMs: lag_wait,
       queue: { exchanges: queue.exchanges, bytes: queue.bytes, totalBytes: queue.total_bytes },
     }));
 }
@@ -197,8 +199,26 @@ function cutover(): z.ZodType<MigrationConfig["cutover"]> {
     .strictObject({
       max_pause: duration({ min: 10, max: HOUR }).prefault("5s"),
       max_lag: duration({ min: 0, max: HOUR }).optional(),
+      guards: guards().prefault({}),
     })
-    .transform((section) => ({ maxPauseMs: section.max_pause }));
+    .transform((section) => ({ maxPauseMs: section.max_pause, guards: section.guards }));
+}
+
+function guards(): z.ZodType<MigrationConfig["cutover"]["guards"]> {
+  const bar = wholeNumber({ min: 0, max: 1_000_000_000 });
+  return z
+    .strictObject({
+      min_compared: amount("a share from 0 to 1", 1).prefault(0),
+      max_divergences: bar.prefault(0),
+      max_unsettled: bar.optional(),
+      max_degraded: bar.optional(),
+    })
+    .transform((bars) => ({
+      minCompared: bars.min_compared,
+      maxDivergences: bars.max_divergences,
+      maxUnsettled: bars.max_unsettled,
+      maxDegraded: bars.max_degraded,
+    }));
 }
 
 function admin(): z.ZodType<AdminConfig> {

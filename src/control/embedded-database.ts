@@ -73,6 +73,8 @@ function openConnection(folder: string): Database.Database {
     connection.exec("PRAGMA journal_mode = WAL");
     connection.exec("PRAGMA synchronous = NORMAL");
     connection.exec("PRAGMA foreign_keys = ON");
+    // What is deleted is gone from the file, and not merely not shown.
+    connection.exec("PRAGMA secure_delete = ON");
     checkIntegrity(connection);
     return connection;
   } catch (error) {

@@ -8,12 +8,32 @@ export type ReadinessFacts = {
   };
   /** The side that would become the primary. `detail` says why it is not reachable. */
   readonly target: { readonly reachable: boolean; readonly detail: string };
-  readonly statements: { readonly seen: number; readonly compared: number };
+  readonly statements: {
+    readonly seen: number;
+    readonly compared: number;
+    /** Those whose answers could have been compared: all but what no shadow may be asked. */
+    readonly comparable: number;
+  };
+  /** Confirmed, and neither closed nor covered by a rule. */
   readonly openDivergences: number;
+  /** Differences that asking again could neither confirm nor dispel. */
+  readonly unsettled: number;
+  /** Statements that are slower on NEW. */
+  readonly degraded: number;
+  readonly bars: GuardBars;
   readonly driftedTables: readonly string[];
   /** Sessions that would be ended by the move, by reason. */
   readonly pinnedSessions: Readonly<Record<string, number>>;
   readonly replicationManaged: boolean;
+};
+
+/** What the configuration asks for; undefined where any number will do. */
+export type GuardBars = {
+  /** Share of the comparable statements; with 0 any that is above 0. */
+  readonly minCompared: number;
+  readonly maxDivergences: number;
+  readonly maxUnsettled: number | undefined;
+  readonly maxDegraded: number | undefined;
 };
 
 /** One condition of a switch, shown and checked. `cure` says what to do about it. */
@@ -34,6 +54,8 @@ export function readiness(facts: ReadinessFacts): Readiness {
     shadowState(facts),
     trafficCompared(facts),
     openDivergences(facts),
+    unsettledDifferences(facts),
+    degradedStatements(facts),
     driftedTables(facts),
     pinnedSessions(facts),
     replication(facts),
@@ -78,26 +100,50 @@ function shadowState({ shadow }: ReadinessFacts): Guard {
   };
 }
 
-/** The share is information; nothing compared at all is a refusal. */
-function trafficCompared({ statements }: ReadinessFacts): Guard {
-  const { seen, compared } = statements;
-  const percent = seen === 0 ? 0 : Math.floor((compared / seen) * 1000) / 10;
+/** Nothing compared at all is a refusal whatever the bar. */
+function trafficCompared({ statements, bars }: ReadinessFacts): Guard {
+  const { seen, compared, comparable } = statements;
   return {
     name: "traffic_compared",
-    ok: compared > 0,
-    value: `${percent} % (${compared} of ${seen} statements)`,
-    limit: "more than 0 %",
+    ok: compared > 0 && compared >= bars.minCompared * comparable,
+    value: `${percentOf(compared, comparable)} of what can be (${compared} of ${comparable} statements), ${percentOf(compared, seen)} of all ${seen}`,
+    limit: bars.minCompared === 0 ? "more than 0 %" : `at least ${percentOf(bars.minCompared, 1)}`,
     cure: "Let the application run with the shadow on, and read in the report why statements were not compared.",
   };
 }
 
-function openDivergences(facts: ReadinessFacts): Guard {
+/** Rounded down, so that 100 % means all. */
+function percentOf(part: number, whole: number): string {
+  return `${whole === 0 ? 0 : Math.floor((part / whole) * 1000 + 1e-6) / 10} %`;
+}
+
+function openDivergences({ openDivergences: open, bars }: ReadinessFacts): Guard {
   return {
     name: "open_divergences",
-    ok: facts.openDivergences === 0,
-    value: String(facts.openDivergences),
-    limit: "0",
-    cure: "Look at each divergence; correct it, or add a rule that says why it is fine.",
+    ok: open <= bars.maxDivergences,
+    value: String(open),
+    limit: String(bars.maxDivergences),
+    cure: "Look at each divergence; correct it and close it, or make a rule of it that says why it is fine.",
+  };
+}
+
+function unsettledDifferences({ unsettled, bars: { maxUnsettled } }: ReadinessFacts): Guard {
+  return {
+    name: "unsettled_differences",
+    ok: unsettled <= (maxUnsettled ?? Infinity),
+    value: String(unsettled),
+    limit: maxUnsettled === undefined ? "any" : String(maxUnsettled),
+    cure: "See with `twinwire divergences --state unsettled` why they could not be asked for again, and recheck them one by one.",
+  };
+}
+
+function degradedStatements({ degraded, bars: { maxDegraded } }: ReadinessFacts): Guard {
+  return {
+    name: "degraded_statements",
+    ok: degraded <= (maxDegraded ?? Infinity),
+    value: String(degraded),
+    limit: maxDegraded === undefined ? "any" : String(maxDegraded),
+    cure: "The report names the statements that are slower on NEW, with both plans: look for a missing index or statistics.",
   };
 }
 

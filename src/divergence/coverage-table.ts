@@ -7,7 +7,7 @@ import {
 import type { Statement } from "../sql/statement.ts";
 import type { CoverageTotals, FingerprintItem } from "./items.ts";
 import { latencyOf } from "./latency-verdict.ts";
-import type { Coverage } from "./recorder.ts";
+import type { Coverage, Plans } from "./recorder.ts";
 
 /** The counters of one fingerprint, with what is needed to keep and to show them. */
 export type CoverageEntry = {
@@ -15,6 +15,11 @@ export type CoverageEntry = {
   readonly statement: string;
   readonly coverage: Coverage;
   readonly latency: { old: LatencyHistogram | undefined; new: LatencyHistogram | undefined };
+  plans: Plans | undefined;
+  /** Until then nobody looks whether the plans are worth asking for. */
+  plansNotBeforeMs: number;
+  /** The verdict on its speed, and of how many answers it is. */
+  judged: { readonly of: number; readonly latency: FingerprintItem["latency"] } | undefined;
   /** Sum of all counters when it was last stored: counters only grow, so another sum is a change. */
   storedSum: number;
 };
@@ -23,6 +28,8 @@ export type CoverageEntry = {
 export type CoverageTable = {
   /** Hot path: one look-up. */
   of(statement: Statement): Coverage;
+  /** Its own entry, not the common one of those beyond the bound. */
+  entry(fingerprint: string): CoverageEntry | undefined;
   entries(): Iterable<CoverageEntry>;
   restore(fingerprint: string, statement: string, counters: string): void;
 };
@@ -46,6 +53,7 @@ export function openCoverageTable(maxFingerprints: number): CoverageTable {
       if (table.size >= maxFingerprints) return other().coverage;
       return admit(statement.fingerprint, statement.normalised).coverage;
     },
+    entry: (fingerprint) => (fingerprint === OTHER ? undefined : table.get(fingerprint)),
     entries: () => table.values(),
     restore: (fingerprint, statement, counters) =>
       restoreInto(admit(fingerprint, statement), counters),
@@ -70,18 +78,30 @@ function newEntry(fingerprint: string, statement: string): CoverageEntry {
       (latency[side] ??= openLatencyHistogram()).record(elapsedMs);
     },
   };
-  return { fingerprint, statement, coverage, latency, storedSum: 0 };
+  return {
+    fingerprint,
+    statement,
+    coverage,
+    latency,
+    plans: undefined,
+    plansNotBeforeMs: 0,
+    judged: undefined,
+    storedSum: 0,
+  };
 }
 
 /** @see CoverageEntry.storedSum */
-export function sumOf({ coverage, latency }: CoverageEntry): number {
-  const { seen, compared, match, tolerated, divergent } = coverage;
+export function sumOf({ coverage, latency, plans }: CoverageEntry): number {
+  const { seen, compared, match, tolerated, divergent, askedTwice } = coverage;
   return (
     seen +
     compared +
     match +
     tolerated +
     divergent +
+    askedTwice +
+    total(coverage.varies) +
+    (plans?.atMs ?? 0) +
     total(coverage.skipped) +
     total(coverage.incomparable) +
     (latency.old?.count ?? 0) +
@@ -105,10 +125,14 @@ type SavedCounters = {
   readonly incomparable: Readonly<Record<IncomparableReason, number>>;
   readonly toleratedReasons: Readonly<Record<string, number>>;
   readonly latency: { readonly old?: SavedLatency; readonly new?: SavedLatency };
+  /** Not in what the first version stored. */
+  readonly askedTwice?: number;
+  readonly varies?: Readonly<Record<string, number>>;
+  readonly plans?: Plans;
 };
 
 /** The counters as one JSON text, as `restore` takes them. */
-export function savedCounters({ coverage, latency }: CoverageEntry): string {
+export function savedCounters({ coverage, latency, plans }: CoverageEntry): string {
   const { seen, compared, match, tolerated, divergent } = coverage;
   return JSON.stringify({
     seen,
@@ -120,6 +144,9 @@ export function savedCounters({ coverage, latency }: CoverageEntry): string {
     incomparable: Object.fromEntries(coverage.incomparable),
     toleratedReasons: Object.fromEntries(coverage.toleratedReasons),
     latency: { old: latency.old?.saved(), new: latency.new?.saved() },
+    askedTwice: coverage.askedTwice,
+    varies: Object.fromEntries(coverage.varies),
+    plans,
   });
 }
 
@@ -140,6 +167,12 @@ function restoreInto(entry: CoverageEntry, counters: string): void {
   for (const [reason, count] of Object.entries(saved.toleratedReasons)) {
     coverage.toleratedReasons.set(reason, count);
   }
+  coverage.askedTwice = saved.askedTwice ?? 0;
+  for (const [column, count] of Object.entries(saved.varies ?? {})) {
+    coverage.varies.set(column, count);
+  }
+  entry.plans = saved.plans;
+  entry.plansNotBeforeMs = (saved.plans?.atMs ?? -PLANS_EVERY_MS) + PLANS_EVERY_MS;
   if (saved.latency.old !== undefined) latency.old = openLatencyHistogram(saved.latency.old);
   if (saved.latency.new !== undefined) latency.new = openLatencyHistogram(saved.latency.new);
   entry.storedSum = sumOf(entry);
@@ -147,7 +180,7 @@ function restoreInto(entry: CoverageEntry, counters: string): void {
 
 /** An entry in the shape of the public interface. */
 export function fingerprintItem(entry: CoverageEntry): FingerprintItem {
-  const { fingerprint, statement, coverage, latency } = entry;
+  const { fingerprint, statement, coverage, plans } = entry;
   const { seen, compared, match, tolerated, divergent } = coverage;
   return {
     fingerprint,
@@ -157,8 +190,48 @@ export function fingerprintItem(entry: CoverageEntry): FingerprintItem {
     skipped: Object.fromEntries(coverage.skipped),
     incomparable: Object.fromEntries(coverage.incomparable),
     verdicts: { match, tolerated, divergent, incomparable: total(coverage.incomparable) },
-    latency: latencyOf(latency.old, latency.new),
+    latency: judgedLatency(entry),
+    askedTwice: coverage.askedTwice,
+    varies: Object.fromEntries(coverage.varies),
+    ...(plans === undefined
+      ? {}
+      : { plans: { at: new Date(plans.atMs).toISOString(), old: plans.old, new: plans.new } }),
   };
+}
+
+/** Worked out anew only once there are more answers. */
+function judgedLatency(entry: CoverageEntry): FingerprintItem["latency"] {
+  const { old, new: other } = entry.latency;
+  const of = (old?.count ?? 0) + (other?.count ?? 0);
+  if (entry.judged?.of !== of) entry.judged = { of, latency: latencyOf(old, other) };
+  return entry.judged.latency;
+}
+
+/**
+ * Asked for all statements at once, every two seconds while somebody looks at the page: a verdict
+ * stands until there are a tenth more answers.
+ */
+export function isDegraded(entry: CoverageEntry): boolean {
+  const { judged, latency } = entry;
+  const of = (latency.old?.count ?? 0) + (latency.new?.count ?? 0);
+  const { verdict } =
+    judged !== undefined && of < judged.of * 1.1 ? judged.latency : judgedLatency(entry);
+  return verdict === "degraded";
+}
+
+const PLANS_EVERY_MS = 15 * 60_000;
+/** While a statement is not slower, so often is it looked at again. */
+const LOOK_EVERY_MS = 5_000;
+
+/**
+ * Whether its plans are worth asking for now. Saying yes counts as asking: plans that could not be had
+ * are not asked for with every query.
+ */
+export function wantsPlans(entry: CoverageEntry | undefined, atMs: number): boolean {
+  if (entry === undefined || atMs < entry.plansNotBeforeMs) return false;
+  const wanted = isDegraded(entry);
+  entry.plansNotBeforeMs = atMs + (wanted ? PLANS_EVERY_MS : LOOK_EVERY_MS);
+  return wanted;
 }
 
 /** The sums over all entries. */

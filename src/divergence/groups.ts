@@ -1,9 +1,13 @@
 import { createHash } from "node:crypto";
-import { DIFFERENCE_REASONS } from "../compare/verdict.ts";
+import type { CompareRule } from "../compare/rule.ts";
+import { DIFFERENCE_REASONS, type Finding } from "../compare/verdict.ts";
+import type { Statement } from "../sql/statement.ts";
 import { OTHER } from "./coverage-table.ts";
-import type { DivergenceItem, DivergenceSample } from "./items.ts";
+import type { DivergenceItem, DivergenceSample, DivergenceState } from "./items.ts";
 import type { Occurrence } from "./recorder.ts";
+import { coversGroup, markOf } from "./rule-cover.ts";
 import { sampleOf, type SampleRules } from "./sample.ts";
+import type { Standing } from "./standing.ts";
 
 /** All occurrences of one fingerprint, reason and column. */
 export type Group = {
@@ -17,16 +21,29 @@ export type Group = {
   readonly firstSeenMs: number;
   lastSeenMs: number;
   samples: readonly DivergenceSample[];
-  storedCount: number;
+  standing: Standing;
+  /** Grows with every change. */
+  revision: number;
+  storedRevision: number;
 };
 
 /** The divergences of a migration, bounded. */
 export type Groups = {
-  /** @returns the group, and whether it is new. */
-  add(occurrence: Occurrence): { readonly group: Group; readonly isNew: boolean };
+  /** @returns the group, and whether it became one of the open confirmed ones by this. */
+  add(
+    occurrence: Occurrence,
+    confirmed: boolean,
+  ): { readonly group: Group; readonly news: boolean };
   restore(group: Group): void;
+  /** The group of a difference, as far as it has one of its own. */
+  of(statement: Statement, finding: Finding): Group | undefined;
+  byId(id: string): Group | undefined;
   all(): Iterable<Group>;
-  readonly size: number;
+  /** How many are in this state. */
+  count(state: DivergenceState): number;
+  change(group: Group, standing: Partial<Standing>): void;
+  /** Sets aside what the rules cover from now on, and opens again what only rules kept aside. */
+  rule(rules: readonly CompareRule[], atMs: number): void;
 };
 
 export type GroupsDeps = {
@@ -44,43 +61,143 @@ const SAMPLED_OCCURRENCES = 200;
 
 export function openGroups(deps: GroupsDeps): Groups {
   const groups = new Map<string, Group>();
-  const find = (occurrence: Occurrence): { group: Group; isNew: boolean } => {
+  const ids = new Map<string, Group>();
+  let rules: readonly RuleInForce[] = [];
+  const keep = (group: Group): Group => {
+    groups.set(keyOf(group.fingerprint, group.reason, group.column), group);
+    ids.set(group.id, group);
+    return group;
+  };
+  const find = (occurrence: Occurrence): Group => {
     const { statement, finding } = occurrence;
-    const key = keyOf(statement.fingerprint, finding.reason, finding.column);
-    const known = groups.get(key);
-    if (known !== undefined) return { group: known, isNew: false };
-    if (groups.size < deps.maxGroups) {
-      return { group: newGroup(deps, groups, occurrence), isNew: true };
-    }
+    const known = groups.get(keyOf(statement.fingerprint, finding.reason, finding.column));
+    if (known !== undefined) return known;
+    if (groups.size < deps.maxGroups) return keep(newGroup(deps, occurrence));
     // Beyond the bound one group for each reason counts the rest, without a column or a text.
     const rest = groups.get(keyOf(OTHER, finding.reason, undefined));
-    if (rest !== undefined) return { group: rest, isNew: false };
-    return { group: newGroup(deps, groups, withoutPlace(occurrence)), isNew: true };
+    return rest ?? keep(newGroup(deps, withoutPlace(occurrence)));
   };
   return {
-    add(occurrence) {
-      const found = find(occurrence);
-      count(found.group, occurrence, deps);
-      return found;
+    add(occurrence, confirmed) {
+      const group = find(occurrence);
+      const before = stateOf(group);
+      count(group, occurrence, deps);
+      const isNew = group.count === 1;
+      // A group that is confirmed and open stays as it is: that is the busy path.
+      if (isNew || before !== "confirmed")
+        group.standing = stood(group, occurrence, confirmed, rules);
+      else group.standing = movedOn(group.standing, occurrence);
+      return { group, news: stateOf(group) === "confirmed" && (isNew || before !== "confirmed") };
     },
-    restore(group): void {
-      groups.set(keyOf(group.fingerprint, group.reason, group.column), group);
-    },
+    restore: (group) => void keep(group),
+    of: ({ fingerprint }, { reason, column }) => groups.get(keyOf(fingerprint, reason, column)),
+    byId: (id) => ids.get(id),
     all: () => groups.values(),
-    get size() {
-      return groups.size;
+    count(state) {
+      let number = 0;
+      for (const group of groups.values()) if (stateOf(group) === state) number++;
+      return number;
+    },
+    change,
+    rule(next, atMs) {
+      rules = inForce(next, rules, atMs);
+      for (const group of groups.values()) {
+        const aside = asideUnder(group, group.standing, rules);
+        if (aside !== group.standing.aside) change(group, { aside });
+      }
     },
   };
 }
 
+type RuleInForce = { readonly rule: CompareRule; readonly mark: string; readonly sinceMs: number };
+
+function inForce(
+  rules: readonly CompareRule[],
+  before: readonly RuleInForce[],
+  atMs: number,
+): readonly RuleInForce[] {
+  return rules.map((rule) => {
+    const mark = markOf(rule);
+    const sinceMs = before.find((other) => other.mark === mark)?.sinceMs ?? atMs;
+    return { rule, mark, sinceMs };
+  });
+}
+
+function change(group: Group, standing: Partial<Standing>): void {
+  group.standing = { ...group.standing, ...standing };
+  group.revision++;
+}
+
+export function stateOf({ standing }: Group): DivergenceState {
+  const { aside, confirmed } = standing;
+  return aside?.kind ?? (confirmed ? "confirmed" : "unsettled");
+}
+
+/**
+ * What an occurrence makes of a group that was new, unsettled or set aside. One that was seen before
+ * the group was set aside, or before a rule was in force, says nothing about that.
+ */
+function stood(
+  group: Group,
+  occurrence: Occurrence,
+  confirmed: boolean,
+  rules: readonly RuleInForce[],
+): Standing {
+  const standing = movedOn(group.standing, occurrence);
+  const { aside } = standing;
+  if (aside !== undefined && occurrence.atMs <= aside.atMs) return standing;
+  // A rule that was in force when the difference was seen does not cover it, whatever it says.
+  const escaped = rules
+    .filter(({ rule, sinceMs }) => occurrence.atMs > sinceMs && coversGroup(rule, coveredOf(group)))
+    .map(({ mark }) => mark);
+  const next: Standing = {
+    ...standing,
+    // Once confirmed, the difference stays so until it is set aside: it was real.
+    confirmed: confirmed || (standing.confirmed && aside === undefined),
+    settled:
+      standing.confirmed && !confirmed && aside === undefined
+        ? standing.settled
+        : occurrence.settled,
+    aside: undefined,
+    escaped: [...new Set([...standing.escaped, ...escaped])],
+  };
+  return { ...next, aside: asideUnder(group, next, rules) };
+}
+
+function movedOn(standing: Standing, { exchange }: Occurrence): Standing {
+  const positions = exchange?.positions;
+  if (positions === undefined) return standing;
+  const { primary, shadow } = standing.positions;
+  if (positions.primary === primary && positions.shadow === shadow) return standing;
+  return { ...standing, positions };
+}
+
+function asideUnder(
+  group: Group,
+  { aside, escaped }: Standing,
+  rules: readonly RuleInForce[],
+): Standing["aside"] {
+  if (aside?.kind === "closed") return aside;
+  if (aside !== undefined && rules.some(({ mark }) => mark === aside.mark)) return aside;
+  const covering = rules.find(
+    ({ rule, mark }) => !escaped.includes(mark) && coversGroup(rule, coveredOf(group)),
+  );
+  if (covering === undefined) return undefined;
+  const { rule, mark, sinceMs } = covering;
+  return { kind: "ruled", rule: rule.name, mark, atMs: sinceMs };
+}
+
+function coveredOf({ fingerprint, reason, column, standing }: Group) {
+  return { fingerprint, reason, column, tables: standing.tables };
+}
+
 function newGroup(
   { migration }: GroupsDeps,
-  groups: Map<string, Group>,
-  { statement, finding, atMs }: Occurrence,
+  { statement, finding, atMs, settled }: Occurrence,
 ): Group {
   const { reason, column, explanation } = finding;
   const { fingerprint, normalised } = statement;
-  const group: Group = {
+  return {
     id: idOf([migration, fingerprint, reason, column ?? ""]),
     fingerprint,
     statement: normalised,
@@ -91,14 +208,22 @@ function newGroup(
     firstSeenMs: atMs,
     lastSeenMs: atMs,
     samples: [],
-    storedCount: 0,
+    standing: {
+      confirmed: false,
+      settled,
+      aside: undefined,
+      escaped: [],
+      tables: fingerprint === OTHER ? [] : statement.tables,
+      positions: { primary: null, shadow: null },
+    },
+    revision: 0,
+    storedRevision: 0,
   };
-  groups.set(keyOf(fingerprint, reason, column), group);
-  return group;
 }
 
 function count(group: Group, { statement, finding, atMs }: Occurrence, deps: GroupsDeps): void {
   group.count++;
+  group.revision++;
   group.lastSeenMs = Math.max(group.lastSeenMs, atMs);
   if (group.samples.length >= deps.samplesPerDivergence) return;
   if (group.count > SAMPLED_OCCURRENCES || group.fingerprint === OTHER) return;
@@ -140,10 +265,17 @@ export function byGravity(a: Group, b: Group): number {
 }
 
 /** A group in the shape of the public interface. */
-export function divergenceItem(group: Group): DivergenceItem {
-  const { id, fingerprint, statement, reason, column, explanation, samples } = group;
+export function divergenceItem(
+  group: Group,
+  repeatable: DivergenceItem["repeatable"],
+): DivergenceItem {
+  const { id, fingerprint, statement, reason, column, explanation, samples, standing } = group;
   return {
     id,
+    state: stateOf(group),
+    settled: settledSentence(standing),
+    repeatable,
+    positions: standing.positions,
     fingerprint,
     statement,
     reason,
@@ -154,4 +286,14 @@ export function divergenceItem(group: Group): DivergenceItem {
     lastSeen: new Date(group.lastSeenMs).toISOString(),
     samples,
   };
+}
+
+function settledSentence({ settled, aside }: Standing): string {
+  if (aside === undefined) return settled;
+  const at = new Date(aside.atMs).toISOString();
+  const done =
+    aside.kind === "ruled"
+      ? `Covered by the rule "${aside.rule}" since ${at}.`
+      : `Closed by the operator at ${at}.`;
+  return settled === "" ? done : `${settled} ${done}`;
 }

@@ -1,8 +1,21 @@
 /** What the module shows to the outside. Times are ISO 8601 in UTC, durations milliseconds. */
 
+/**
+ * `confirmed` and `unsettled` ones are open. `ruled`: a rule covers it. `closed`: the operator says
+ * that it was cured. Both open again when the difference is seen again.
+ */
+export type DivergenceState = "confirmed" | "unsettled" | "ruled" | "closed";
+
 export type DivergenceItem = {
   /** Short, and the same after a restart. */
   readonly id: string;
+  readonly state: DivergenceState;
+  /** A sentence: how it was confirmed, why it could not be, or what was done about it. */
+  readonly settled: string;
+  /** Whether both sides can be asked again, and why. */
+  readonly repeatable: { readonly ok: boolean; readonly reason: string };
+  /** Where the sides were when it was last seen, as far as known. */
+  readonly positions: { readonly primary: string | null; readonly shadow: string | null };
   readonly fingerprint: string;
   /** The normalised text: holds no customer value. */
   readonly statement: string;
@@ -42,6 +55,12 @@ export type FingerprintItem = {
     readonly old: Quantiles;
     readonly new: Quantiles;
   };
+  /** How often the primary was asked twice in one snapshot. */
+  readonly askedTwice: number;
+  /** Columns in which it then disagreed with itself, and how often; `` for whole rows. */
+  readonly varies: Readonly<Record<string, number>>;
+  /** EXPLAIN of both sides, where the statement was found to be slower on NEW. */
+  readonly plans?: { readonly at: string; readonly old: string; readonly new: string };
 };
 
 export type Quantiles = { readonly p50Ms: number | null; readonly p99Ms: number | null };

@@ -12,8 +12,13 @@ export type ReportData = {
   };
   readonly shadow: { readonly enabled: boolean; readonly sample: number; readonly state: string };
   readonly totals: CoverageTotals;
-  /** The gravest first. */
+  /** Confirmed and open, the gravest first. */
   readonly divergences: readonly DivergenceItem[];
+  /** Neither confirmed nor dispelled. */
+  readonly unsettled: readonly DivergenceItem[];
+  /** Covered by a rule, or closed. */
+  readonly setAside: readonly DivergenceItem[];
+  readonly rules: readonly ReportRule[];
   /** The most frequent first. */
   readonly fingerprints: readonly FingerprintItem[];
   readonly drifted: readonly DriftedTable[];
@@ -21,6 +26,16 @@ export type ReportData = {
   readonly attempts: readonly ReportAttempt[];
   /** A sentence for each reason of not mirroring. */
   readonly skipReasons: Readonly<Record<string, string>>;
+};
+
+export type ReportRule = {
+  readonly name: string;
+  readonly match: Readonly<Record<string, string | undefined>>;
+  readonly action: { readonly kind: string };
+  readonly source: string;
+  readonly madeAt?: string;
+  readonly applied: number;
+  readonly warnings: readonly string[];
 };
 
 export type ReportAttempt = {

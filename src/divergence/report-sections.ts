@@ -16,6 +16,7 @@ export type Block =
 /** More are in the JSON report. */
 const STATEMENTS_SHOWN = 50;
 const DIVERGENCES_SHOWN = 100;
+const PLANS_SHOWN = 20;
 
 export function reportBlocks(data: ReportData): readonly Block[] {
   const { route, shadow } = data;
@@ -33,17 +34,21 @@ export function reportBlocks(data: ReportData): readonly Block[] {
       ],
     ),
     ...divergenceBlocks(data),
+    ...unsettledBlocks(data),
+    ...setAsideBlocks(data),
     ...toleratedBlocks(data),
+    ...ruleBlocks(data),
     ...notComparedBlocks(data),
     ...driftedBlocks(data),
     ...statementBlocks(data),
+    ...degradedBlocks(data),
     ...attemptBlocks(data),
   ];
 }
 
 /** What a person wants to know first, in two or three sentences. */
 export function summarySentence(data: ReportData): string {
-  const { totals, route, divergences } = data;
+  const { totals, route, divergences, unsettled } = data;
   const shadowSide = route.primary === "old" ? "new" : "old";
   const start = `Traffic is answered by ${route.primary}.`;
   if (totals.seen === 0) return `${start} No statement has been seen yet.`;
@@ -53,9 +58,17 @@ export function summarySentence(data: ReportData): string {
   const kinds =
     totals.divergent === 0
       ? "none diverged"
-      : `${number(totals.divergent)} diverged, in ${plural(divergences.length, "way")}`;
+      : `${number(totals.divergent)} diverged, in ${waysOpen(divergences.length)}`;
   const verdicts = `${number(totals.match)} matched, ${number(totals.tolerated)} differed in a tolerated way and ${kinds}.`;
-  return `${start} ${of}: ${verdicts} ${notComparedSentence(data)}`.trimEnd();
+  const open =
+    unsettled.length === 0
+      ? ""
+      : `${plural(unsettled.length, "difference")} could be neither confirmed nor dispelled. `;
+  return `${start} ${of}: ${verdicts} ${open}${notComparedSentence(data)}`.trimEnd();
+}
+
+function waysOpen(count: number): string {
+  return count === 0 ? "ways that are closed or covered by a rule" : plural(count, "way");
 }
 
 function notComparedSentence(data: ReportData): string {
@@ -84,12 +97,76 @@ export function notCompared({ totals, skipReasons }: ReportData): readonly NotCo
 
 function divergenceBlocks({ divergences }: ReportData): readonly Block[] {
   const title = heading(2, `Divergences (${divergences.length})`);
-  if (divergences.length === 0) return [title, paragraph("None was found.")];
-  const shown = divergences.slice(0, DIVERGENCES_SHOWN);
+  if (divergences.length === 0) return [title, paragraph("None is open.")];
+  return [title, ...itemBlocks(divergences)];
+}
+
+function unsettledBlocks({ unsettled }: ReportData): readonly Block[] {
+  if (unsettled.length === 0) return [];
   return [
-    title,
+    heading(2, `Neither confirmed nor dispelled (${unsettled.length})`),
+    paragraph("These differences were seen, and asking both sides again could not tell."),
+    ...itemBlocks(unsettled),
+  ];
+}
+
+function itemBlocks(items: readonly DivergenceItem[]): readonly Block[] {
+  const shown = items.slice(0, DIVERGENCES_SHOWN);
+  return [
     ...shown.flatMap((item, index) => divergenceBlock(item, index + 1)),
-    ...moreThan(divergences.length, shown.length),
+    ...moreThan(items.length, shown.length),
+  ];
+}
+
+function setAsideBlocks({ setAside }: ReportData): readonly Block[] {
+  if (setAside.length === 0) return [];
+  const shown = setAside.slice(0, DIVERGENCES_SHOWN);
+  const rows = shown.map(({ id, reason, column, count, settled }) => [
+    id,
+    column === undefined ? reason : `${reason} in ${column}`,
+    number(count),
+    settled,
+  ]);
+  return [
+    heading(2, `Covered by a rule, or closed (${setAside.length})`),
+    table(["id", "what differed", "count", "why it is not open"], rows),
+    ...moreThan(setAside.length, shown.length),
+  ];
+}
+
+function ruleBlocks({ rules }: ReportData): readonly Block[] {
+  if (rules.length === 0) return [];
+  const rows = rules.map(({ name, match, action, source, madeAt, applied, warnings }) => [
+    name,
+    action.kind,
+    Object.entries(match)
+      .flatMap(([key, value]) => (value === undefined ? [] : [`${key} ${value}`]))
+      .join(", "),
+    source === "file" ? "configuration" : `made ${madeAt ?? ""}`.trim(),
+    number(applied),
+    warnings.join("; "),
+  ]);
+  return [
+    heading(2, "Rules"),
+    table(["rule", "does", "where", "from", "applied", "warning"], rows),
+  ];
+}
+
+/** Plans are long, so they stand apart from the table of statements. */
+function degradedBlocks({ fingerprints }: ReportData): readonly Block[] {
+  const slower = fingerprints.filter(({ latency }) => latency.verdict === "degraded");
+  if (slower.length === 0) return [];
+  const shown = slower.slice(0, PLANS_SHOWN);
+  return [
+    heading(2, `Slower on new (${slower.length})`),
+    ...shown.flatMap(({ statement, latency, plans }) => [
+      code(statement),
+      paragraph(
+        `p50 / p99 in ms: old ${quantiles(latency.old)}, new ${quantiles(latency.new)}.${plans === undefined ? " Its plans were not asked for yet." : ` Plans of ${plans.at}:`}`,
+      ),
+      ...(plans === undefined ? [] : [code(`-- old\n${plans.old}`), code(`-- new\n${plans.new}`)]),
+    ]),
+    ...moreThan(slower.length, shown.length),
   ];
 }
 
@@ -109,6 +186,7 @@ function divergenceBlock(item: DivergenceItem, position: number): readonly Block
     paragraph(item.explanation),
     code(item.statement),
     paragraph(seen),
+    ...(item.settled === "" ? [] : [paragraph(item.settled)]),
     ...(samples.length === 0 ? [] : [table(["at", "row", "primary", "shadow"], samples)]),
   ];
 }

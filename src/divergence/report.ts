@@ -17,6 +17,12 @@ export function renderReport(data: ReportData, format: "json" | "md" | "html"): 
 
 function jsonOf(data: ReportData): string {
   const { skipReasons: _sentences, ...rest } = data;
-  const report = { summary: summarySentence(data), ...rest, notCompared: notCompared(data) };
+  const { seen, compared } = data.totals;
+  const report = {
+    summary: summarySentence(data),
+    comparedShare: seen === 0 ? null : compared / seen,
+    ...rest,
+    notCompared: notCompared(data),
+  };
   return `${JSON.stringify(report, null, 2)}\n`;
 }

@@ -78,10 +78,35 @@ export const METRICS = {
     labels: ["migration", "verdict", "reason"],
     help: "Verdicts: match, tolerated, divergent or incomparable, with the reason.",
   },
+  twinwire_rechecks_total: {
+    type: "counter",
+    labels: ["migration", "outcome"],
+    help: "Differences that were asked about again, by what that said of them.",
+  },
+  twinwire_rechecks_waiting: {
+    type: "gauge",
+    labels: ["migration"],
+    help: "Differences that wait to be asked about again, or are being asked about.",
+  },
+  twinwire_shadow_lag_bytes: {
+    type: "gauge",
+    labels: ["migration"],
+    help: "Write-ahead log that the shadow has not applied yet, where its position is known.",
+  },
   twinwire_divergences: {
     type: "gauge",
     labels: ["migration"],
-    help: "Divergences on record: statement, reason and column counted once.",
+    help: "Confirmed divergences, neither closed nor covered by a rule: statement, reason and column counted once.",
+  },
+  twinwire_divergences_unsettled: {
+    type: "gauge",
+    labels: ["migration"],
+    help: "Differences that asking again could neither confirm nor dispel, counted the same.",
+  },
+  twinwire_statements_degraded: {
+    type: "gauge",
+    labels: ["migration"],
+    help: "Statements whose answers are slower on NEW.",
   },
   twinwire_drifted_tables: {
     type: "gauge",

@@ -60,7 +60,7 @@ function describedIn(pair: Pair): (PreparedStatement | undefined)[] {
 }
 
 /** Bodies of the RowDescriptions that follow a ParameterDescription; a gap for each NoData. */
-function rowsDescribed(observation: Observation | undefined): (Uint8Array | undefined)[] {
+export function rowsDescribed(observation: Observation | undefined): (Uint8Array | undefined)[] {
   if (observation?.kind !== "answered") return [];
   const bodies: (Uint8Array | undefined)[] = [];
   let awaited = false;
@@ -74,7 +74,8 @@ function rowsDescribed(observation: Observation | undefined): (Uint8Array | unde
   return bodies;
 }
 
-function formatsIn(frames: Buffer): readonly number[] | undefined {
+/** The result formats that the first Bind of a request asks for. */
+export function formatsIn(frames: Buffer): readonly number[] | undefined {
   for (const [type, start, end] of requestFrames(frames)) {
     if (type === Frontend.Bind) return bindResultFormats(frames, start, end);
   }

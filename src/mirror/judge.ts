@@ -2,11 +2,16 @@ import type { Clock } from "../base/clock.ts";
 import type { CompareContext, RememberedShape } from "../compare/context.ts";
 import type { Observation } from "../compare/observation.ts";
 import type { Finding, Verdict } from "../compare/verdict.ts";
-import type { Recorder } from "../divergence/recorder.ts";
+import type { RecordedExchange } from "../divergence/recorded-exchange.ts";
+import type { Occurrence, Recorder } from "../divergence/recorder.ts";
 import type { Side } from "../routing/side.ts";
 import type { Statement } from "../sql/statement.ts";
+import type { Credentials } from "../upstream/dial.ts";
 import type { DescribedStatements } from "./described-statements.ts";
 import type { Pair } from "./pair.ts";
+import type { Doubts } from "./recheck/doubts.ts";
+import type { Settled } from "./recheck/recheck.ts";
+import { recordExchange } from "./recheck/repeatable.ts";
 import type { FactsTable } from "./statement-facts.ts";
 
 export type JudgeDeps = {
@@ -29,6 +34,18 @@ export type JudgeDeps = {
   /** They read or write a table in which a write was lost on the shadow. */
   readonly drifted: (statements: readonly Statement[]) => boolean;
   readonly primarySide: () => Side;
+  /** Where differences are asked about again; undefined when that is switched off. */
+  readonly doubts: Pick<Doubts, "raise"> | undefined;
+  /** Where the sides are now, as far as known. */
+  readonly positions: () => RecordedExchange["positions"];
+  /** Has both sides asked, when there is time, how they would run a statement. */
+  readonly askPlans: (
+    exchange: RecordedExchange,
+    credentials: Credentials,
+    statement: Statement,
+  ) => void;
+  /** A difference has been asked about again. */
+  readonly settled: (settled: Settled) => void;
 };
 
 /** Verdicts by exchange; the per-fingerprint ones are the recorder's. */
@@ -39,18 +56,129 @@ export type VerdictCounters = {
   incomparable: Map<string, number>;
 };
 
-/** Compares the two observations of a pair and writes the verdict down. */
-export function judgePair(deps: JudgeDeps, pair: Pair): Verdict {
+/**
+ * Compares the two observations of a pair and has the verdict written down: at once, or once a difference
+ * has been asked about again.
+ */
+export function judgePair(deps: JudgeDeps, pair: Pair): void {
   const { primary, shadow } = pair;
   if (primary === undefined || shadow === undefined) {
     throw new Error("a pair is judged once both sides have been observed");
   }
   deps.described.learn(pair);
-  const verdict = verdictOf(deps, pair, primary, shadow);
-  count(deps.counters, verdict);
-  recordVerdict(deps, pair, verdict);
   recordLatencies(deps, pair, primary, shadow);
-  return verdict;
+  const verdict = verdictOf(deps, pair, primary, shadow);
+  const judged = { statements: pair.statements, prepared: preparedIn(pair) };
+  if (verdict.kind === "divergent") doubt(deps, pair, judged, verdict.finding);
+  else conclude(deps, judged, verdict);
+  lookAtPlans(deps, pair);
+}
+
+/** Every so many answers it is looked whether a statement has become slower on the other side. */
+const PLANS_LOOKED_AT = 64;
+
+function lookAtPlans(deps: JudgeDeps, pair: Pair): void {
+  const [statement] = pair.statements;
+  if (statement === undefined || pair.statements.length !== 1 || pair.kind !== "mirror") return;
+  const { compared } = deps.facts.of(statement).coverage;
+  if (compared === 0 || compared % PLANS_LOOKED_AT !== 0) return;
+  if (!deps.recorder.wantsPlans(statement, deps.clock.nowMs())) return;
+  const repeatable = recordExchange(pair, deps.positions());
+  if (repeatable.kind === "repeatable") {
+    deps.askPlans(repeatable.exchange, pair.asker.credentials, statement);
+  }
+}
+
+/** What a verdict is about; of a pair nothing else is kept while it is in doubt. */
+type Judged = {
+  readonly statements: readonly Statement[];
+  /** Of an exchange that executes nothing: what it prepared. */
+  readonly prepared: Statement | undefined;
+};
+
+function preparedIn(pair: Pair): Statement | undefined {
+  if (pair.statements.length > 0) return undefined;
+  for (const change of pair.changes) {
+    if (change.type === "parse") return change.statement.statements[0];
+  }
+  return undefined;
+}
+
+function conclude(deps: JudgeDeps, judged: Judged, verdict: Verdict, more?: Confirmation): void {
+  count(deps.counters, verdict);
+  recordVerdict(deps, judged, verdict, more);
+}
+
+type Confirmation = Pick<Occurrence, "exchange" | "settled" | "atMs">;
+
+/** A difference seen once is none yet: it may be late, or by chance. */
+function doubt(deps: JudgeDeps, pair: Pair, judged: Judged, finding: Finding): void {
+  const statement = judged.statements[finding.statement] ?? judged.prepared;
+  const repeatable = recordExchange(pair, deps.positions());
+  const isRepeatable = repeatable.kind === "repeatable" && pair.kind !== "rehearse";
+  const exchange = isRepeatable ? repeatable.exchange : undefined;
+  const found = { kind: "divergent", finding } as const;
+  const atMs = deps.clock.nowMs();
+  if (statement === undefined || deps.doubts === undefined || isOfWrite(pair)) {
+    return conclude(deps, judged, found, { exchange, settled: "It was seen once.", atMs });
+  }
+  if (deps.recorder.isConfirmed(statement, finding)) {
+    return conclude(deps, judged, found, { exchange, settled: "", atMs });
+  }
+  const refused =
+    exchange === undefined
+      ? repeatable.kind === "not"
+        ? `it cannot be repeated: ${repeatable.why}`
+        : ""
+      : deps.doubts.raise({
+          exchange,
+          finding,
+          fingerprint: statement.fingerprint,
+          credentials: pair.asker.credentials,
+          varies: deps.recorder.coverage(statement).varies.size > 0,
+          settle: (settled) =>
+            settle(deps, judged, { statement, finding, exchange, atMs }, settled),
+        });
+  if (refused === undefined) return;
+  const settled = `It was not asked again: ${refused}.`;
+  deps.recorder.unsettled({ statement, finding, atMs, exchange, settled });
+  conclude(deps, judged, { kind: "incomparable", reason: "unsettled" });
+}
+
+/** What runs on the shadow because it writes cannot be asked again, nor what sees such writes. */
+function isOfWrite({ kind, writes }: Pair): boolean {
+  return kind === "rehearse" || (kind === "apply" && writes);
+}
+
+/** Asking again has said what the difference is. */
+function settle(
+  deps: JudgeDeps,
+  judged: Judged,
+  doubted: {
+    readonly statement: Statement;
+    readonly finding: Finding;
+    readonly exchange: RecordedExchange;
+    /** When it was seen, which may be a while ago. */
+    readonly atMs: number;
+  },
+  settled: Settled,
+): void {
+  const { statement, exchange, atMs } = doubted;
+  const coverage = deps.recorder.coverage(statement);
+  if (settled.askedTwice) coverage.askedTwice++;
+  deps.settled(settled);
+  if (settled.outcome === "divergent") {
+    const verdict = { kind: "divergent", finding: settled.finding } as const;
+    return conclude(deps, judged, verdict, { exchange, settled: settled.detail, atMs });
+  }
+  if (settled.outcome === "nondeterministic") {
+    const column = settled.column ?? "";
+    coverage.varies.set(column, (coverage.varies.get(column) ?? 0) + 1);
+  }
+  if (settled.outcome === "unsettled") {
+    deps.recorder.unsettled({ ...doubted, settled: settled.detail });
+  }
+  conclude(deps, judged, { kind: "incomparable", reason: settled.outcome });
 }
 
 function verdictOf(
@@ -81,15 +209,17 @@ function count(counters: VerdictCounters, verdict: Verdict): void {
 }
 
 /** A finding counts for its own statement; the other statements of the exchange matched. */
-function recordVerdict(deps: JudgeDeps, pair: Pair, verdict: Verdict): void {
-  if (pair.statements.length === 0 && verdict.kind === "divergent") {
+function recordVerdict(
+  deps: JudgeDeps,
+  { statements, prepared }: Judged,
+  verdict: Verdict,
+  confirmation: Confirmation | undefined,
+): void {
+  if (prepared !== undefined && verdict.kind === "divergent") {
     // Nothing was executed: the difference is in what was prepared and described.
-    const [prepared] = pair.changes.flatMap((change) =>
-      change.type === "parse" ? change.statement.statements : [],
-    );
-    if (prepared !== undefined) recordDivergence(deps, pair, prepared, verdict.finding);
+    recordDivergence(deps, prepared, verdict.finding, confirmation);
   }
-  pair.statements.forEach((statement, index) => {
+  statements.forEach((statement, index) => {
     const { coverage } = deps.facts.of(statement);
     if (verdict.kind === "incomparable") {
       const before = coverage.incomparable.get(verdict.reason) ?? 0;
@@ -108,18 +238,17 @@ function recordVerdict(deps: JudgeDeps, pair: Pair, verdict: Verdict): void {
       coverage.toleratedReasons.set(finding.reason, before + 1);
       return;
     }
-    recordDivergence(deps, pair, statement, finding);
+    recordDivergence(deps, statement, finding, confirmation);
   });
 }
 
 function recordDivergence(
-  { clock, recorder }: JudgeDeps,
-  _pair: Pair,
+  { recorder }: JudgeDeps,
   statement: Statement,
   finding: Finding,
+  confirmation: Confirmation | undefined,
 ): void {
-  const exchange = undefined;
-  recorder.divergent({ statement, finding, atMs: clock.nowMs(), exchange, settled: "" });
+  if (confirmation !== undefined) recorder.divergent({ statement, finding, ...confirmation });
 }
 
 function recordLatencies(

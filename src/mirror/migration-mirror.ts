@@ -14,7 +14,7 @@ import type { Rehearsals } from "./rehearsals.ts";
 import type { ShadowHealth } from "./shadow-health.ts";
 import type { ShadowLimits, ShadowSession } from "./shadow-session.ts";
 import type { FactsTable } from "./statement-facts.ts";
-import type { Verdict } from "../compare/verdict.ts";
+import type { ShadowPosition } from "./shadow-position.ts";
 
 /** What all sessions of one migration share for mirroring. */
 export type MigrationMirror = {
@@ -22,6 +22,7 @@ export type MigrationMirror = {
   readonly health: ShadowHealth;
   readonly budget: MemoryBudget;
   readonly order: ApplyOrder;
+  readonly position: Pick<ShadowPosition, "applied" | "here" | "reached">;
   readonly facts: FactsTable;
   /** Shadow sessions, those included whose client is gone and who have something left to do. */
   readonly live: Set<ShadowSession>;
@@ -46,7 +47,7 @@ export type MigrationMirror = {
   readonly cancel: (side: Side, server: Dialled) => void;
   /** The shadow refused a user's login, with this SQLSTATE. */
   readonly refused: (user: string, sqlstate: string) => void;
-  readonly judge: (pair: Pair) => Verdict;
+  readonly judge: (pair: Pair) => void;
 };
 
 /** Whatever the upstream module needs to log the session's user in on the shadow. */

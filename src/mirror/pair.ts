@@ -5,6 +5,7 @@ import type { SkipReason } from "../routing/skip-reason.ts";
 import type { RehearsedAs } from "../routing/route.ts";
 import type { Request } from "../routing/request.ts";
 import type { Statement } from "../sql/statement.ts";
+import type { Credentials } from "../upstream/dial.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
 
 /** What is particular to an exchange that is rolled back on the shadow. */
@@ -21,6 +22,13 @@ export type Rehearsal = {
   undone: boolean;
 };
 
+/** Whose session asks. */
+export type Asker = {
+  readonly user: string;
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+  readonly credentials: Credentials;
+};
+
 /** One exchange that runs on both sides: what is sent to the shadow, and what each side answered. */
 export type Pair = {
   readonly kind: "mirror" | "apply" | "rehearse";
@@ -31,6 +39,7 @@ export type Pair = {
    * the session as a whole is read-only or is not.
    */
   access: "read_only" | "read_write" | undefined;
+  readonly asker: Asker;
   readonly statements: readonly Statement[];
   /** The request as it goes to the shadow. */
   readonly frames: Buffer;
@@ -45,6 +54,8 @@ export type Pair = {
    */
   before: SessionState | undefined;
   version: number;
+  /** Its transaction has settings of its own, which `before` does not have. */
+  readonly localSettings: boolean;
   /** Transactions of one session by number, so that a broken one can be dropped as a whole. */
   readonly transaction: number;
   /** It does more than read, so its transaction is not repeated beside others. */
@@ -63,7 +74,10 @@ export type Pair = {
   shadowFailed: boolean;
 };
 
-/** @param transaction its transaction's number in the session */
+/**
+ * @param asked what is known of the request
+ * @param transaction its transaction's number in the session
+ */
 export function newPair(
   request: Request,
   asked: {
@@ -71,14 +85,17 @@ export function newPair(
     readonly statements: readonly Statement[];
     readonly facts: { readonly obstacle: SkipReason | undefined };
     readonly open: boolean;
+    readonly localSettings: boolean;
   },
+  asker: Asker,
   transaction: number,
 ): Pair {
-  const { kind, statements, facts, open } = asked;
+  const { kind, statements, facts, open, localSettings } = asked;
   return {
     kind,
     rehearsal: undefined,
     access: undefined,
+    asker,
     statements,
     frames: request.frames ?? NOTHING,
     changes: request.changes,
@@ -86,6 +103,7 @@ export function newPair(
     begins: !open,
     before: undefined,
     version: 0,
+    localSettings,
     transaction,
     writes: facts.obstacle !== undefined,
     ready: kind !== "apply",

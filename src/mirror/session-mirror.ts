@@ -1,4 +1,4 @@
-import type { TransactionMirroring } from "../routing/decide.ts";
+import type { Decision, MirrorPolicy, TransactionMirroring } from "../routing/decide.ts";
 import { decide } from "../routing/decide.ts";
 import type { PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
@@ -6,40 +6,24 @@ import type { SessionState } from "../routing/session-state.ts";
 import type { Mirroring } from "../routing/route.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Statement } from "../sql/statement.ts";
-import type { Credentials } from "../upstream/dial.ts";
-import type { Admission } from "./admission.ts";
+import type { Admission, PrimaryAnswer } from "./admission.ts";
+import { PASSED_OVER } from "./admission.ts";
 import { ANY_TABLE } from "./drifted-tables.ts";
-import type { TransactionEnd } from "./dual-writing.ts";
+import { OwnWrites } from "./own-writes.ts";
 import { DualWriting, isOneSided } from "./dual-writing.ts";
-import type { MigrationMirror, SessionStartup } from "./migration-mirror.ts";
+import type { MigrationMirror } from "./migration-mirror.ts";
 import { countSeen, countSkipped } from "./migration-mirror.ts";
-import type { Pair } from "./pair.ts";
+import type { Asker, Pair } from "./pair.ts";
 import { newPair } from "./pair.ts";
 import { SessionRehearsals } from "./session-rehearsals.ts";
 import { ShadowSession } from "./shadow-session.ts";
 import type { AskedFacts } from "./statement-facts.ts";
-import { askedStatements, commits, requestFacts } from "./statement-facts.ts";
+import { askedStatements, commits, requestFacts, setsLocally } from "./statement-facts.ts";
 
-export type MirroredSession = {
-  readonly user: string;
-  readonly parameters: SessionStartup["parameters"];
-  readonly credentials: Credentials;
+export type MirroredSession = Asker & {
   readonly prepared: PreparedStatements;
   /** The client's settings as of now. */
   readonly state: () => SessionState;
-};
-
-/** The primary's answer to a request, as far as the shadow is concerned. */
-export type PrimaryAnswer = {
-  readonly elapsedMs: number;
-  readonly failed: boolean;
-  readonly outcome: TransactionEnd | "open";
-  /** A transaction was committed, whether or not another one is open now. */
-  readonly committed: boolean;
-  /** The client's settings after it. */
-  readonly state: SessionState;
-  /** It may have changed what `state` holds. */
-  readonly changesState: boolean;
 };
 
 /**
@@ -51,10 +35,12 @@ export class SessionMirror {
   readonly #session: MirroredSession;
   readonly #writing: DualWriting;
   readonly #rehearsals: SessionRehearsals;
-  readonly #isRehearsing: boolean;
+  readonly #ownWrites: OwnWrites;
   #shadow: ShadowSession;
   #transaction: TransactionMirroring = NONE;
   #number = 0;
+  /** The open transaction has settings that end with it. */
+  #localSettings = false;
   readonly #unanswered: Admission[] = [];
   /** Grows with every change of the client's settings that the shadow has not seen. */
   #version = 0;
@@ -62,10 +48,13 @@ export class SessionMirror {
   constructor(mirror: MigrationMirror, session: MirroredSession) {
     this.#mirror = mirror;
     this.#session = session;
-    this.#isRehearsing = mirror.policy().writes === "rehearse";
-    this.#rehearsals = new SessionRehearsals(mirror.rehearsals, mirror.clock);
+    this.#rehearsals = new SessionRehearsals(mirror);
     this.#shadow = this.#newShadow();
     this.#writing = new DualWriting(mirror, () => this.#shadow);
+    this.#ownWrites = new OwnWrites({
+      position: mirror.position,
+      timeoutMs: () => mirror.limits().lagWaitMs,
+    });
   }
 
   /**
@@ -79,43 +68,52 @@ export class SessionMirror {
     const statements = askedStatements(request.statements, table, prepared);
     countSeen(this.#mirror, statements);
     if (!open) this.#begin();
-    const facts = requestFacts({ request, statements }, table, this.#session.state(), prepared);
     const before = this.#transaction;
-    const decision = decide(
-      this.#mirror.policy(),
-      before,
-      this.#ruled(statements, facts),
-      before.kind === "none" ? this.#refusal : undefined,
-      before.kind !== "none" || this.#mirror.draw(),
-    );
-    this.#transaction = decision.transaction;
-    const { mirror } = decision.route;
+    const policy = this.#mirror.policy();
+    if (!policy.enabled && before.kind !== "mirrored" && !this.#isDualWriting) {
+      return this.#passOver(statements);
+    }
+    const facts = requestFacts({ request, statements }, table, this.#session.state(), prepared);
+    const { mirror } = this.#decide(policy, this.#ruled(statements, facts)).route;
     const owes = this.#owed(statements, facts);
     if (owes !== undefined) this.#writing.expect(owes);
     let pair: Pair | undefined;
     let skipped: SkipReason | undefined;
     if (mirror.kind === "skip") {
       skipped = mirror.reason;
-      if (before.kind === "mirrored" && decision.transaction.kind === "skipped") this.#undo();
+      if (before.kind === "mirrored" && this.#transaction.kind === "skipped") this.#undo();
     } else {
       pair = this.#newPair(request, { statements, facts, mirror, open });
       skipped = this.#offer(pair);
       if (skipped !== undefined) pair = undefined;
     }
     if (skipped !== undefined) countSkipped(this.#mirror, statements, skipped);
+    const wrote = this.#noteEffects(statements, facts);
     const isCommit = commits(statements);
-    if (isCommit && open && this.#unanswered.length === 0) this.#writing.committing();
-    this.#noteWrites(statements, facts, isCommit && open);
+    const endsOpen = isCommit && open;
+    if (endsOpen && this.#unanswered.length === 0) this.#writing.committing();
+    this.#rehearsals.sent(statements, facts.writes, endsOpen);
     const mayCommit = !open || request.obscure || isCommit;
-    this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit });
+    this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit, wrote });
     return pair;
   }
 
-  #noteWrites(statements: readonly Statement[], { writes }: AskedFacts, committing: boolean): void {
-    if (!this.#isRehearsing) return;
-    const { facts } = this.#mirror;
-    const writing = statements.filter((statement) => facts.of(statement).writes);
-    this.#rehearsals.sent(writes ? writing : undefined, committing);
+  #decide(policy: MirrorPolicy, facts: AskedFacts): Decision {
+    const before = this.#transaction;
+    const begins = before.kind === "none";
+    const refusal = policy.enabled && begins ? this.#refusal : undefined;
+    const decision = decide(policy, before, facts, refusal, !begins || this.#mirror.draw());
+    this.#transaction = decision.transaction;
+    return decision;
+  }
+
+  /** The shadow is switched off, so nothing need be known of a request but that it was seen. */
+  #passOver(statements: readonly Statement[]): undefined {
+    const reason = this.#transaction.kind === "skipped" ? this.#transaction.reason : "disabled";
+    this.#transaction = { kind: "skipped", reason };
+    countSkipped(this.#mirror, statements, reason);
+    this.#rehearsals.unread();
+    this.#unanswered.push(PASSED_OVER);
   }
 
   /** The primary has answered the oldest request that it had not answered. */
@@ -126,8 +124,10 @@ export class SessionMirror {
     if (pair !== undefined) this.#primaryAnswered(pair, answer);
     else if (answer.changesState) this.#version++;
     this.#writing.join(admission);
-    if (this.#isRehearsing)
-      this.#rehearsals.answered(answer.outcome !== "open" || answer.committed);
+    if (admission.wrote) this.#ownWrites.answered();
+    const ended = answer.committed || answer.outcome !== "open";
+    if (ended) this.#ownWrites.ended(answer.committed || answer.outcome === "committed");
+    this.#rehearsals.answered(ended);
     if (answer.outcome === "open" && answer.committed) this.#writing.partlyCommitted();
     if (answer.outcome !== "open" && !this.#writing.end(answer.outcome)) this.#version++;
     const next = this.#unanswered[0]?.pair;
@@ -152,6 +152,7 @@ export class SessionMirror {
     this.#shadow.close();
     this.#shadow = this.#newShadow();
     this.#transaction = NONE;
+    this.#ownWrites.forget();
   }
 
   /** The client is gone. What it committed is still repeated, what it asked still compared. */
@@ -179,8 +180,30 @@ export class SessionMirror {
 
   #begin(): void {
     if (this.#transaction.kind !== "none") this.#transaction = NONE;
+    this.#localSettings = false;
     this.#number++;
     this.#rehearsals.begin();
+  }
+
+  /** @returns whether it writes, and somebody else brings what it writes to the shadow */
+  #noteEffects(statements: readonly Statement[], facts: AskedFacts): boolean {
+    if (setsLocally(statements)) this.#localSettings = true;
+    // Dual writing brings what the session writes to the shadow itself.
+    const wrote = facts.writes && this.#mirror.policy().writes !== "apply";
+    if (wrote) this.#ownWrites.sent();
+    return wrote;
+  }
+
+  /** A transaction that only reads waits on the shadow for what its session wrote before. */
+  #holdBack(pair: Pair): void {
+    if (!pair.begins || pair.kind !== "mirror") return;
+    const { transaction } = pair;
+    const isHeld = this.#ownWrites.hold((reached) => {
+      pair.ready = true;
+      if (reached) this.#shadow.pump();
+      else this.#shadow.drop((other) => other.transaction === transaction, "lag");
+    });
+    if (isHeld) pair.ready = false;
   }
 
   /** Why the shadow can take no new transaction, if it cannot. */
@@ -224,13 +247,10 @@ export class SessionMirror {
     },
   ): Pair {
     const { statements, facts, mirror, open } = asked;
-    const pair = newPair(request, { kind: mirror.kind, statements, facts, open }, this.#number);
-    if (mirror.kind === "rehearse")
-      pair.rehearsal = this.#rehearsals.rehearse(mirror.as, statements);
-    if (this.#isRehearsing) {
-      const mayWrite = mirror.kind === "rehearse" || facts.control === "begins";
-      pair.access = mayWrite ? "read_write" : "read_only";
-    }
+    const localSettings = this.#localSettings;
+    const known = { kind: mirror.kind, statements, facts, open, localSettings };
+    const pair = newPair(request, known, this.#session, this.#number);
+    this.#rehearsals.prepare(pair, mirror, facts.control);
     for (const name of asked.facts.executes) {
       const statement = this.#session.prepared.sent(name);
       if (statement !== undefined) pair.bound = [...pair.bound, statement];
@@ -239,6 +259,7 @@ export class SessionMirror {
       pair.before = this.#session.state();
       pair.version = this.#version;
     }
+    this.#holdBack(pair);
     return pair;
   }
 
@@ -313,38 +334,20 @@ export class SessionMirror {
       limits: mirror.limits,
       dial: () => {
         const readOnly = mirror.policy().writes !== "apply";
-        const limits = this.#isRehearsing ? serverLimits(mirror) : NO_LIMITS;
+        const limits = this.#rehearsals.serverLimits(mirror.limits().timeoutMs);
         return mirror.dial(side, { user, parameters, readOnly, limits }, credentials);
       },
       cancel: (server) => mirror.cancel(side, server),
       newCapture: mirror.newCapture,
       refused: (sqlstate) => mirror.refused(user, sqlstate),
       settled: (pair) => this.#settled(pair),
-      rehearsing: {
-        defers: () => mirror.rehearsals.tables.defers,
-        holdMs: () => (this.#isRehearsing ? mirror.rehearsals.limits().holdMs : undefined),
-        undone: (pair) => this.#rehearsals.undone(pair),
-        ended: (transaction) => {
-          if (transaction !== this.#number || this.#transaction.kind !== "mirrored") return;
-          this.#transaction = { kind: "skipped", reason: "rehearsal_ended" };
-        },
-      },
+      rehearsing: this.#rehearsals.hooks((transaction) => {
+        if (transaction !== this.#number || this.#transaction.kind !== "mirrored") return;
+        this.#transaction = { kind: "skipped", reason: "rehearsal_ended" };
+      }),
     });
   }
 }
 
 const NONE: TransactionMirroring = { kind: "none" };
-const NO_LIMITS: SessionStartup["limits"] = [];
-
-/** Where the server itself gives up, should nobody else; beyond what Twinwire does in time. */
-function serverLimits({ rehearsals, limits }: MigrationMirror): SessionStartup["limits"] {
-  const { lockTimeoutMs, holdMs } = rehearsals.limits();
-  return [
-    ["lock_timeout", String(lockTimeoutMs)],
-    ["statement_timeout", String(limits().timeoutMs)],
-    ["idle_in_transaction_session_timeout", String(holdMs + HOLD_GRACE_MS)],
-  ];
-}
-
-const HOLD_GRACE_MS = 500;
 const GONE = { kind: "lost", elapsedMs: 0, reason: "disconnected" } as const;

@@ -1,11 +1,17 @@
 import type { Clock } from "../base/clock.ts";
-import type { RehearsedAs } from "../routing/route.ts";
+import type { Mirroring, RehearsedAs } from "../routing/route.ts";
+import type { TransactionControl } from "../routing/transaction-control.ts";
 import type { Statement } from "../sql/statement.ts";
 import { ANY_TABLE } from "./drifted-tables.ts";
+import type { MigrationMirror, SessionStartup } from "./migration-mirror.ts";
 import type { Pair, Rehearsal } from "./pair.ts";
 import { drawnBy } from "./rehearsed-answer.ts";
 import type { Rehearsals } from "./rehearsals.ts";
+import type { RehearsalHooks } from "./standing-rehearsals.ts";
+import type { FactsTable } from "./statement-facts.ts";
 import type { Scope } from "./table-activity.ts";
+
+type Shared = Pick<MigrationMirror, "rehearsals" | "clock" | "facts" | "policy">;
 
 /**
  * One session's part in rehearsing writes: which tables it is writing on the primary, and on which rows
@@ -19,6 +25,9 @@ import type { Scope } from "./table-activity.ts";
 export class SessionRehearsals {
   readonly #shared: Rehearsals;
   readonly #clock: Clock;
+  readonly #facts: FactsTable;
+  /** Nothing is rehearsed elsewhere, and then nothing is noted. */
+  readonly #isOn: boolean;
   /** What each request writes that has been sent and whose transaction has not ended. */
   readonly #own: (readonly string[])[] = [];
   /** How many of them, from the first, have been answered. */
@@ -27,9 +36,32 @@ export class SessionRehearsals {
   #beganAtMs = 0;
   #committing = false;
 
-  constructor(shared: Rehearsals, clock: Clock) {
-    this.#shared = shared;
+  constructor({ rehearsals, clock, facts, policy }: Shared) {
+    this.#shared = rehearsals;
     this.#clock = clock;
+    this.#facts = facts;
+    this.#isOn = policy().writes === "rehearse";
+  }
+
+  /** Where the server itself gives up, should nobody else; beyond what Twinwire does in time. */
+  serverLimits(timeoutMs: number): SessionStartup["limits"] {
+    if (!this.#isOn) return [];
+    const { lockTimeoutMs, holdMs } = this.#shared.limits();
+    return [
+      ["lock_timeout", String(lockTimeoutMs)],
+      ["statement_timeout", String(timeoutMs)],
+      ["idle_in_transaction_session_timeout", String(holdMs + HOLD_GRACE_MS)],
+    ];
+  }
+
+  /** @param ended the transaction with this number was rolled back before its time */
+  hooks(ended: (transaction: number) => void): RehearsalHooks {
+    return {
+      defers: () => this.#shared.tables.defers,
+      holdMs: () => (this.#isOn ? this.#shared.limits().holdMs : undefined),
+      undone: (pair) => this.undone(pair),
+      ended,
+    };
   }
 
   /** The next request begins a transaction. */
@@ -39,19 +71,27 @@ export class SessionRehearsals {
     this.#committing = false;
   }
 
-  /**
-   * A request is sent to the primary, whatever becomes of it on the shadow.
-   * @param writing those of its statements that write; undefined when it does not
-   */
-  sent(writing: readonly Statement[] | undefined, commits: boolean): void {
-    const tables = writing === undefined ? NOTHING : this.#written(writing);
+  /** A request is sent to the primary, whatever becomes of it on the shadow. */
+  sent(statements: readonly Statement[], writes: boolean, commits: boolean): void {
+    if (!this.#isOn) return;
+    const writing = statements.filter((statement) => this.#facts.of(statement).writes);
+    this.#sent(writes ? this.#written(writing) : NOTHING);
+    this.#committing ||= commits;
+  }
+
+  /** One is sent of which nothing is known: it may write anything. */
+  unread(): void {
+    if (this.#isOn) this.#sent([ANY_TABLE]);
+  }
+
+  #sent(tables: readonly string[]): void {
     this.#shared.activity.begin(tables);
     this.#own.push(tables);
-    this.#committing ||= commits;
   }
 
   /** The primary has answered the oldest request that it had not. @param ended so has its transaction */
   answered(ended: boolean): void {
+    if (!this.#isOn) return;
     this.#answered++;
     if (ended) this.#end(this.#answered);
   }
@@ -61,8 +101,15 @@ export class SessionRehearsals {
     this.#end(this.#own.length);
   }
 
-  /** What a pair that is rehearsed carries with it. */
-  rehearse(as: RehearsedAs, statements: readonly Statement[]): Rehearsal {
+  /** What a pair carries with it where writes are rehearsed. */
+  prepare(pair: Pair, mirror: Mirroring, control: TransactionControl): void {
+    if (!this.#isOn) return;
+    if (mirror.kind === "rehearse") pair.rehearsal = this.#rehearse(mirror.as, pair.statements);
+    const mayWrite = mirror.kind === "rehearse" || control === "begins";
+    pair.access = mayWrite ? "read_write" : "read_only";
+  }
+
+  #rehearse(as: RehearsedAs, statements: readonly Statement[]): Rehearsal {
     const { tables, activity, limits } = this.#shared;
     const scope = union(this.#scope, tables.scopeOf(statements));
     this.#scope = scope;
@@ -115,6 +162,7 @@ export class SessionRehearsals {
   }
 }
 
+const HOLD_GRACE_MS = 500;
 const NO_TABLES: Scope = new Set<string>();
 const NOTHING: readonly string[] = [];
 

@@ -20,6 +20,8 @@ export type ShadowLimits = {
   readonly exchanges: number;
   readonly bytes: number;
   readonly timeoutMs: number;
+  /** A session's reads wait so long for the shadow to have what it wrote. */
+  readonly lagWaitMs: number;
 };
 
 type ShadowDeps = {

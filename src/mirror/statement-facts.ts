@@ -209,6 +209,16 @@ export function commits(statements: readonly Statement[]): boolean {
   );
 }
 
+/** SET LOCAL and its kin, in whatever form. */
+export function setsLocally(statements: readonly Statement[]): boolean {
+  for (const { effects } of statements) {
+    for (const effect of effects) {
+      if ((effect.type === "set" || effect.type === "set_unknown") && effect.local) return true;
+    }
+  }
+  return false;
+}
+
 function refused(obstacle: SkipReason, writes: boolean): AskedFacts {
   const executes = NOTHING_EXECUTED;
   const refusal = { obstacle, rehearsal: obstacle, taints: writes, applicable: false } as const;

@@ -117,7 +117,8 @@ export class RequestReader {
 
   /** Everything sent is answered and no transaction open: portals are gone. */
   forgetPortals(): void {
-    if (this.#bare) this.#portals.clear();
+    // Asked after every answer, and clearing what is empty is a call into native code all the same.
+    if (this.#bare && this.#portals.size > 0) this.#portals.clear();
   }
 
   #keep(upTo: number): void {

@@ -10,6 +10,14 @@ export type Catalogue = {
   readonly volatileFunctions: ReadonlySet<string>;
   /** `pg_type.typname` by oid, users' types, domains and arrays (`_int4`) included. */
   readonly typeNames: ReadonlyMap<number, string>;
+  /** What users' types are made of, by oid. */
+  readonly typeShapes: ReadonlyMap<number, TypeShape>;
+};
+
+/** `parts`: the base type, the element, the bounds, the range, or the fields in order. */
+export type TypeShape = {
+  readonly kind: "enum" | "domain" | "array" | "composite" | "range" | "multirange";
+  readonly parts: readonly number[];
 };
 
 /** Since PostgreSQL 8.2. */
@@ -22,6 +30,35 @@ const VOLATILE_FUNCTIONS =
 /** Since PostgreSQL 7.2. */
 const TYPE_NAMES = "SELECT t.oid, t.typname FROM pg_catalog.pg_type AS t";
 
+/**
+ * Since PostgreSQL 9.5. Oids below 10000 are PostgreSQL's own types, which need no asking. Through
+ * JSON, because a range has had a multirange only since PostgreSQL 14.
+ */
+const TYPE_SHAPES = `
+  SELECT t.oid, 'enum', '' FROM pg_catalog.pg_type AS t WHERE t.typtype = 'e'
+  UNION ALL
+  SELECT t.oid, 'domain', t.typbasetype::pg_catalog.text FROM pg_catalog.pg_type AS t
+  WHERE t.typtype = 'd'
+  UNION ALL
+  SELECT t.typarray, 'array', t.oid::pg_catalog.text FROM pg_catalog.pg_type AS t
+  WHERE t.typarray >= 10000
+  UNION ALL
+  SELECT r.rngtypid, 'range', r.rngsubtype::pg_catalog.text FROM pg_catalog.pg_range AS r
+  WHERE r.rngtypid >= 10000
+  UNION ALL
+  SELECT m.multirange, 'multirange', m.range
+  FROM (SELECT (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid AS multirange,
+          r.rngtypid::pg_catalog.text AS range
+        FROM pg_catalog.pg_range AS r) AS m
+  WHERE m.multirange >= 10000
+  UNION ALL
+  SELECT c.reltype, 'composite',
+    pg_catalog.string_agg(a.atttypid::pg_catalog.text, ',' ORDER BY a.attnum)
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE c.reltype <> 0 AND c.oid >= 16384
+  GROUP BY c.reltype`;
+
 /** Since PostgreSQL 10. Needs the right to read `pg_authid`, which superusers have. */
 const SCRAM_VERIFIERS = `
   SELECT a.rolname, a.rolpassword FROM pg_catalog.pg_authid AS a
@@ -33,11 +70,20 @@ export async function readCatalogue(client: AdminClient): Promise<Catalogue> {
   const version = await client.query(SERVER_VERSION);
   const functions = await client.query(VOLATILE_FUNCTIONS);
   const types = await client.query(TYPE_NAMES);
+  const shapes = await client.query(TYPE_SHAPES);
   return {
     serverVersion: Number(version[0]?.[0]),
     volatileFunctions: new Set(functions.map(([name]) => name ?? "")),
     typeNames: new Map(types.map(([oid, name]) => [Number(oid), name ?? ""])),
+    typeShapes: new Map(
+      shapes.map(([oid, kind, parts]) => [Number(oid), shapeOf(kind ?? "", parts ?? "")]),
+    ),
   };
+}
+
+function shapeOf(kind: string, parts: string): TypeShape {
+  const oids = parts === "" ? [] : parts.split(",").map(Number);
+  return { kind: kind as TypeShape["kind"], parts: oids };
 }
 
 /**

@@ -7,6 +7,8 @@ import type {
   MigrationEvent,
   MigrationPort,
   MigrationStatus,
+  Recheck,
+  RuleItem,
   ShadowStatus,
   VerbOutcome,
 } from "../../src/admin/ports.ts";
@@ -17,6 +19,9 @@ export type FakeMigration = MigrationPort & {
   shadow: ShadowStatus;
   divergent: DivergenceItem[];
   guards: Guard[];
+  ruled: RuleItem[];
+  /** What a recheck comes to. */
+  rechecked: Recheck;
   /** What the next verb does instead of succeeding. */
   next: VerbOutcome | Error | undefined;
   /** How the attempt that the next verb begins will end. */
@@ -45,6 +50,23 @@ export function fakeMigration(name: string): FakeMigration {
     shadow: { enabled: true, sample: 1, state: "on" },
     divergent: [fakeDivergence("d1"), fakeDivergence("d2")],
     guards: [guard("target_reachable", true), guard("open_divergences", false)],
+    ruled: [
+      {
+        name: "totals may differ by a cent",
+        match: { column: "total", type: "numerik" },
+        action: { kind: "tolerate", absolute: 0.01 },
+        source: "file",
+        applied: 1200,
+        covers: 0,
+        warnings: ["never applies: neither side has a type numerik"],
+      },
+    ],
+    rechecked: {
+      outcome: "transient",
+      detail: "The sides agreed at the second attempt.",
+      attempts: 2,
+      tookMs: 12.5,
+    },
     next: undefined,
     ending: { state: "succeeded" },
     status: () => fakeStatus(migration),
@@ -65,9 +87,64 @@ export function fakeMigration(name: string): FakeMigration {
       migration.shadow = { enabled, sample, state: enabled ? "on" : "off" };
       return migration.shadow;
     },
-    divergences: ({ after, limit }) => page(migration.divergent, after, limit),
+    divergences({ after, limit }, state) {
+      const those = migration.divergent.filter((item) => state === "all" || item.state === state);
+      return page(those, after, limit);
+    },
     divergence: (id) => migration.divergent.find((item) => item.id === id),
+    async recheck(id) {
+      const item = migration.divergence(id);
+      if (item === undefined) return { kind: "not_found" };
+      if (!item.repeatable.ok) return { kind: "impossible", reason: item.repeatable.reason };
+      return { kind: "done", ...migration.rechecked };
+    },
+    closeDivergence(id) {
+      const index = migration.divergent.findIndex((item) => item.id === id);
+      const item = migration.divergent[index];
+      if (item === undefined) return undefined;
+      return (migration.divergent[index] = { ...item, state: "closed" });
+    },
+    rules: () => migration.ruled,
+    addRule(request) {
+      if ("divergence" in request && migration.divergence(request.divergence) === undefined) {
+        return { kind: "not_found" };
+      }
+      const ruleName =
+        "name" in request ? request.name : `${request.action.kind} ${request.divergence}`;
+      if (migration.ruled.some((rule) => rule.name === ruleName)) {
+        return { kind: "refused", problems: [`${ruleName}: another rule has the same name`] };
+      }
+      const match = "name" in request ? request.match : { column: "total" };
+      const rule: RuleItem = {
+        name: ruleName,
+        match,
+        action: request.action,
+        source: "api",
+        ...("divergence" in request ? { divergence: request.divergence } : {}),
+        madeAt: "2026-03-01T12:00:00.000Z",
+        applied: 0,
+        covers: 1,
+        warnings: [],
+      };
+      migration.ruled.push(rule);
+      return { kind: "made", rule };
+    },
+    removeRule(ruleName) {
+      const index = migration.ruled.findIndex((rule) => rule.name === ruleName);
+      if (index < 0) return "not_found";
+      if (migration.ruled[index]?.source === "file") return "in_file";
+      migration.ruled.splice(index, 1);
+      return "removed";
+    },
     fingerprints: ({ after, limit }) => page(FINGERPRINTS, after, limit),
+    totals: () => ({
+      seen: 6000,
+      compared: 5400,
+      comparedShare: 0.9,
+      skipped: { sampled_out: 540 },
+      incomparable: { clock: 60 },
+      verdicts: { match: 5394, tolerated: 0, divergent: 6, incomparable: 60 },
+    }),
     readiness: () => ({
       ready: migration.guards.every(({ ok }) => ok),
       guards: migration.guards,
@@ -109,9 +186,11 @@ function fakeStatus(migration: FakeMigration): MigrationStatus {
       mirrored: 121_011,
       compared: 120_871,
       skipped: { write: 51_200, after_write: 11_960, queue_full: 140 },
+      comparedShare: 0.6558,
     },
     verdicts: { match: 120_431, tolerated: 212, divergent: 228, incomparable: 140 },
     incomparable: { clock: 121, timeout: 19 },
+    divergences: { confirmed: 2, unsettled: 1, ruled: 0, closed: 0 },
     drifted: [],
     replication: { forward: stream, reverse: stream },
     canGoBack: { ok: false, reasons: ["Someone else replicates: ask them."] },
@@ -121,6 +200,10 @@ function fakeStatus(migration: FakeMigration): MigrationStatus {
 function fakeDivergence(id: string): DivergenceItem {
   return {
     id,
+    state: "confirmed",
+    settled: "The primary agreed with itself, and the shadow still differed.",
+    repeatable: { ok: true, reason: "its last request is kept in memory" },
+    positions: { primary: "0/16B3748", shadow: null },
     fingerprint: id === "d1" ? "1f0e5c2a9b7d4438" : "77aa5c2a9b7d4438",
     statement:
       "SELECT id, total FROM orders WHERE customer_id = $1 ORDER BY created_at DESC LIMIT $2",
@@ -154,6 +237,8 @@ const FINGERPRINTS: FingerprintItem[] = [3, 2, 1].map((rank) => ({
     old: { p50Ms: 0.42, p99Ms: 3.1 },
     new: { p50Ms: 0.39, p99Ms: null },
   },
+  askedTwice: rank,
+  varies: { "": 0, total: rank },
 }));
 
 const STEPS = ["preparing", "pausing", "decided", "moving", "resumed"];

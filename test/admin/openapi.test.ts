@@ -13,7 +13,7 @@ const reply = z.strictObject({
 });
 const operation = z.strictObject({
   summary: z.string().min(1),
-  operationId: z.string().regex(/^(get|post)[A-Z]\w+$/),
+  operationId: z.string().regex(/^(get|post|delete)[A-Z]\w+$/),
   security: z.array(z.record(z.string(), z.array(z.string()))),
   parameters: z.array(
     z.strictObject({
@@ -34,7 +34,7 @@ const document = z.strictObject({
   info: z.strictObject({ title: z.string(), version: z.string(), description: z.string() }),
   paths: z.record(
     z.string().startsWith("/"),
-    z.record(z.enum(["get", "post"]), operation.optional()),
+    z.partialRecord(z.enum(["get", "post", "delete"]), operation),
   ),
   components: z.strictObject({
     schemas: z.record(z.string(), z.looseObject({})),
@@ -79,6 +79,10 @@ const INTERFACE = [
     "GET /divergences",
     "GET /divergences/{id}",
     "POST /divergences/{id}/recheck",
+    "POST /divergences/{id}/close",
+    "GET /rules",
+    "POST /rules",
+    "DELETE /rules/{rule}",
     "GET /fingerprints",
     "GET /readiness",
     "GET /attempts",
@@ -143,15 +147,19 @@ async function ask(
   const bodies: Readonly<Record<string, string>> = {
     "/route": '{"primary":"old"}',
     "/shadow": '{"sample":0.5}',
+    "/rules": '{"divergence":"d1","ignore":true}',
   };
   const id = path.includes("attempts") ? "a1" : "d1";
-  const body = Object.entries(bodies).find(([end]) => path.endsWith(end))?.[1];
+  const body = Object.entries(bodies).find(([end]) => method === "POST" && path.endsWith(end))?.[1];
   const leave = new AbortController();
-  const response = await fetch(url + path.replace("{name}", "orders").replace("{id}", id), {
-    method,
-    signal: leave.signal,
-    ...(body === undefined ? {} : { body }),
-  });
+  const response = await fetch(
+    url + path.replace("{name}", "orders").replace("{id}", id).replace("{rule}", "ignore d1"),
+    {
+      method,
+      signal: leave.signal,
+      ...(body === undefined ? {} : { body }),
+    },
+  );
   const sent = response.headers.get("content-type") ?? "";
   const answer: unknown = sent.includes("json") ? await response.json() : undefined;
   // Events would go on for ever.

@@ -59,12 +59,114 @@ const ROWS: readonly Row[] = [
     out: /column +total\n.*AT +PRIMARY +SHADOW\n.*‹numeric 5 characters #1f00aa37› +NULL\n$/s,
   },
   {
+    why: "one divergence says how it was confirmed and whether it can be asked again",
+    args: "divergences d2",
+    exit: 0,
+    out: /state +confirmed\n.*settled +The primary agreed.*recheck +possible: its last request is kept/s,
+  },
+  {
+    why: "those that are not open are none to stop at",
+    args: "divergences --state closed",
+    exit: 0,
+    out: /^None\.\n$/,
+  },
+  {
+    why: "with all of them the state is shown",
+    args: "divergences --state all",
+    exit: 4,
+    out: /^ID +STATE +TIMES .*\nd1 +confirmed +114/,
+  },
+  {
+    why: "a recheck that found it gone",
+    process: true,
+    args: "divergences recheck d1",
+    exit: 0,
+    out: /^transient: The sides agreed at the second attempt\.\nasked 2 times in 13 ms\n$/,
+  },
+  {
+    why: "a recheck that found it again",
+    args: "divergences recheck d1",
+    before: (migration) => {
+      migration.rechecked = { ...migration.rechecked, outcome: "divergent", column: "total" };
+    },
+    exit: 4,
+    out: /^divergent in total: /,
+  },
+  {
+    why: "a recheck of what cannot be repeated",
+    args: "divergences recheck d1",
+    before: (migration) => {
+      const [first] = migration.divergent;
+      if (first === undefined) return;
+      const repeatable = { ok: false, reason: "Its parameters were kept in memory only." };
+      migration.divergent[0] = { ...first, repeatable };
+    },
+    exit: 1,
+    err: /Its parameters were kept in memory only/,
+  },
+  { why: "options may stand last", args: "divergences recheck d1 --json", exit: 0, out: /^\{\n/ },
+  { why: "closing", args: "divergences close d1", exit: 0, out: /^closed d1; / },
+  {
+    why: "a rule that ignores",
+    args: "divergences ignore d1",
+    exit: 0,
+    out: /^made the rule "ignore d1", in force now\n$/,
+  },
+  {
+    why: "a rule that tolerates",
+    args: "divergences tolerate d2 --absolute 0.01 --json",
+    exit: 0,
+    out: /"kind": "tolerate",\n +"absolute": 0\.01\n/,
+  },
+  {
+    why: "a rule that tolerates nothing",
+    args: "divergences tolerate d2",
+    exit: 2,
+    err: /say how much/,
+  },
+  {
+    why: "less than nothing",
+    args: "divergences tolerate d2 --relative=-1",
+    exit: 2,
+    err: /a number not below 0/,
+  },
+  {
+    why: "a rule that cleans",
+    args: "divergences clean d2 --with trim,lower_case --json",
+    exit: 0,
+    out: /"trim",\n +"lower_case"\n/,
+  },
+  {
+    why: "the rules, with what speaks against them",
+    process: true,
+    args: "rules",
+    exit: 0,
+    out: /totals may differ by a +tolerate absolute 0\.01 +configuration +1,200 +0\n.*warning: totals may differ by a cent: never applies: neither side has a type numerik\n$/s,
+  },
+  { why: "no rules", args: "rules", before: (m) => m.ruled.splice(0), exit: 0, out: /^No rules/ },
+  {
+    why: "a rule goes",
+    args: "rules remove gone",
+    before: (migration) => {
+      const [rule] = migration.ruled;
+      if (rule !== undefined) migration.ruled.push({ ...rule, name: "gone", source: "api" });
+    },
+    exit: 0,
+    out: /^removed the rule "gone"; what it covered is open again\n$/,
+  },
+  { why: "no such rule", args: "rules remove none", exit: 1, err: /There is no such rule/ },
+  {
     why: "no such divergence",
     args: "divergences d9",
     exit: 1,
     err: /There is no such divergence/,
   },
-  { why: "statements", args: "fingerprints", exit: 0, out: /3,000 +90 % +3 +0\.42\/0\.39 +SELECT/ },
+  {
+    why: "statements",
+    args: "fingerprints",
+    exit: 0,
+    out: /3,000 +90 % +3 +0\.42\/0\.39 +– +SELECT.*\n\n90 % of all 6,000 statements were compared\.\n$/s,
+  },
   {
     why: "not ready is a refusal",
     process: true,

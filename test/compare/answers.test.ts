@@ -2,7 +2,9 @@ import { Buffer } from "node:buffer";
 import t from "tap";
 import { compareObservations, openComparer } from "../../src/compare/compare.ts";
 import type { LostReason, Observation } from "../../src/compare/observation.ts";
+import { DIFFERENCE_REASONS } from "../../src/compare/verdict.ts";
 import type { Verdict } from "../../src/compare/verdict.ts";
+import { isGraver } from "../../src/compare/weight.ts";
 import type { Noise } from "../../src/sql/statement.ts";
 import {
   answered,
@@ -136,6 +138,31 @@ await check("columns are compared by name, type and number", [
     expected: "divergent value",
   },
   {
+    why: "values of a type unknown to us, in text on one side and in binary on the other",
+    primary: one("happy", { name: "v", oid: 16_400 }),
+    shadow: one(Buffer.from([1, 2]), { name: "v", oid: 17_400, format: 1 }),
+    expected: "incomparable unknown_type",
+  },
+  {
+    why: "unless they are the same bytes",
+    primary: one("happy", { name: "v", oid: 16_400 }),
+    shadow: one(Buffer.from("happy"), { name: "v", oid: 17_400, format: 1 }),
+    expected: "match",
+  },
+  {
+    why: "of two catalogues, the one that was read already says how both are read",
+    primary: one("{1.50}", { name: "v", oid: 16_400 }),
+    shadow: one("{1.5}", { name: "v", oid: 17_400 }),
+    expected: "tolerated numeric_scale",
+    parts: {
+      shadowTypes: (oid) => (oid === 17_400 ? "_cents" : undefined),
+      shadowShapes: (oid) => {
+        if (oid === 17_400) return { kind: "array", parts: [17_401] };
+        return oid === 17_401 ? { kind: "domain", parts: [1700] } : undefined;
+      },
+    },
+  },
+  {
     why: "parameters of another type",
     primary: Buffer.concat([parameters(INT4), frame("n", Buffer.alloc(0)), readyForQuery()]),
     shadow: Buffer.concat([parameters(20), frame("n", Buffer.alloc(0)), readyForQuery()]),
@@ -185,6 +212,48 @@ await check("errors are compared by SQLSTATE", [
     primary: done("INSERT 0 1"),
     shadow: failed("25006", "E"),
     expected: "incomparable read_only",
+  },
+  {
+    why: "the shadow is read-only, and the primary fails",
+    primary: failed("23505", "E"),
+    shadow: failed("25006", "E"),
+    expected: "incomparable read_only",
+  },
+  {
+    why: "a deadlock beside another error: nobody knows what the shadow would have said",
+    primary: failed("23505"),
+    shadow: failed("40P01"),
+    expected: "incomparable transient_error",
+  },
+  {
+    why: "two passing failures of different names",
+    primary: failed("40001"),
+    shadow: failed("55P03"),
+    expected: "incomparable transient_error",
+  },
+  {
+    why: "both are told that their transaction has failed",
+    primary: failed("25P02", "E"),
+    shadow: failed("25P02", "E"),
+    expected: "match",
+  },
+  {
+    why: "one of them is told so, the other fails anew",
+    primary: failed("25P02", "E"),
+    shadow: failed("22012", "E"),
+    expected: "incomparable failed_transaction",
+  },
+  {
+    why: "both fail, and the transaction has failed on one side only",
+    primary: failed("22012", "E"),
+    shadow: failed("22012", "T"),
+    expected: "divergent transaction_status",
+  },
+  {
+    why: "a session that idled too long in its transaction",
+    primary: one("1"),
+    shadow: failed("25P03"),
+    expected: "incomparable transient_error",
   },
   {
     why: "an earlier statement had failed on one side",
@@ -245,6 +314,13 @@ await check("a batch is compared statement by statement", [
     parts: { statements: [statement({ noise: ["clock"] }), statement({ kind: "write" })] },
   },
 ]);
+
+await t.test("nothing is graver than an error that one side alone has", (test) => {
+  const [first, second, third] = Object.keys(DIFFERENCE_REASONS);
+  test.same([first, second, third], ["error_on_shadow", "error_on_primary", "error_code"]);
+  test.ok(isGraver("error_on_shadow", "row_count"));
+  test.end();
+});
 
 const NOISE: readonly Noise[] = [
   "clock",

@@ -170,6 +170,50 @@ await check("a rule cleans both values before they are compared", [
   },
 ]);
 
+const alike = (...sqlstates: readonly (readonly string[])[]): CompareRule =>
+  rule({ table: "orders" }, { kind: "tolerate", sqlstates });
+
+function bothFailed(
+  why: string,
+  rules: readonly CompareRule[],
+  [primary, shadow]: readonly [string, string],
+  expected: string,
+): Case {
+  return { why, primary: failed(primary), shadow: failed(shadow), expected, parts: { rules } };
+}
+
+await check("a rule calls SQLSTATEs alike, and the difference stays to be seen", [
+  bothFailed("two", [alike(["22023", "54000"])], ["22023", "54000"], "tolerated error_code_alike"),
+  bothFailed(
+    "three",
+    [alike(["22023", "54000", "22003"])],
+    ["22003", "54000"],
+    "tolerated error_code_alike",
+  ),
+  bothFailed("without a rule", [], ["22023", "54000"], "divergent error_code"),
+  bothFailed(
+    "not across groups",
+    [alike(["22023", "54000"], ["42883", "42P01"])],
+    ["22023", "42883"],
+    "divergent error_code",
+  ),
+  bothFailed("the same is a match", [alike(["22023", "54000"])], ["54000", "54000"], "match"),
+  {
+    why: "an error on one side only is none",
+    primary: one("1"),
+    shadow: failed("54000"),
+    expected: "divergent error_on_shadow",
+    parts: { rules: [alike(["22023", "54000", "00000"])] },
+  },
+  {
+    why: "another table",
+    primary: failed("22023"),
+    shadow: failed("54000"),
+    expected: "divergent error_code",
+    parts: { rules: [{ ...alike(["22023", "54000"]), match: { table: "users" } }] },
+  },
+]);
+
 await t.test("rules that contradict or match nothing are named", (test) => {
   const problems = (...rules: readonly CompareRule[]): readonly string[] =>
     checkRules(rules).map(({ rule: name, problem }) => `${name} ${problem}`);
@@ -187,6 +231,21 @@ await t.test("rules that contradict or match nothing are named", (test) => {
       [[within({ absolute: -1 })], /negative/],
       [[within({ relative: 2 })], /every difference/],
       [[rule({ type: "text" }, { kind: "tolerate", absolute: 1 })], /no type of number/],
+      [[alike(["22023", "54000"])], undefined],
+      [
+        [
+          alike(["22023", "54000"]),
+          { ...within({ absolute: 1 }), name: "s", match: { table: "orders" } },
+        ],
+        undefined,
+      ],
+      [[alike(["22023"])], /alike to itself/],
+      [[alike(["22023", "no"])], /no is no SQLSTATE/],
+      [[{ ...alike(["22023", "54000"]), match: { type: "text" } }], /of a whole statement/],
+      [
+        [rule({}, { kind: "tolerate", absolute: 1, sqlstates: [["22023", "54000"]] })],
+        /a rule each/,
+      ],
       [[clean()], /cleans nothing/],
       [[rule({ type: "int4" }, { kind: "clean", with: ["trim"] })], /not cleaned/],
       [[rule({ type: "int4" }, { kind: "clean", with: ["null_is_empty"] })], undefined],

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { INTERNAL_PAIRS } from "./internal-pairs.ts";
 
 /** What two servers may say for one value, by type, and what the comparison must make of it. */
 export type ValuePair = readonly [primary: string, shadow: string, verdict: string];
@@ -22,6 +23,7 @@ const INTERVAL_STYLE = "tolerated interval_style";
 
 /** `#` and hexadecimal digits stand for the binary format, `~` for NULL. */
 export const VALUE_PAIRS: Readonly<Record<string, readonly ValuePair[]>> = {
+  ...INTERNAL_PAIRS,
   bool: [
     ["t", "t", M],
     ["t", "f", "divergent boolean_value"],
@@ -94,7 +96,11 @@ export const VALUE_PAIRS: Readonly<Record<string, readonly ValuePair[]>> = {
     ["2.71828", "2.71829", NUMBER],
     ["1e-300", "1e-301", NUMBER],
     ["0", "1e-300", NUMBER],
-    ["-0", "0", FLOAT],
+    ["-0", "0", FORMAT],
+    ["#8000000000000000", "#0000000000000000", FORMAT],
+    ["1e+20", "#4415af1d78b58c40", M],
+    ["5e-324", "#0000000000000001", M],
+    ["1.7976931348623157e+308", "Infinity", NUMBER],
     ["NaN", "NaN", M],
     ["NaN", "1", NUMBER],
     ["Infinity", "-Infinity", NUMBER],
@@ -132,7 +138,7 @@ export const VALUE_PAIRS: Readonly<Record<string, readonly ValuePair[]>> = {
     ["Äpfel", "äpfel", "divergent text_case"],
     ["abc", "abc  ", "divergent trailing_space"],
     ["abc", " abc", TEXT],
-    ["", "~", NULLED],
+    ["", "~", "divergent null_or_empty"],
     ["", " ", "divergent trailing_space"],
     ["abc", "#616263", M],
     ["abc", "#616264", TEXT],
@@ -148,7 +154,13 @@ export const VALUE_PAIRS: Readonly<Record<string, readonly ValuePair[]>> = {
     ["pg_class", "pg_class", M],
     ["pg_class", "PG_CLASS", "divergent text_case"],
   ],
-  char: [["r", "v", VALUE]],
+  char: [
+    ["r", "v", VALUE],
+    ["r", "#72", M],
+    ["\\303", "#c3", M],
+    ["\\303", "\\304", VALUE],
+    ["", "#00", M],
+  ],
   citext: [
     ["Abc", "abc", "divergent text_case"],
     ["abc", "abc", M],
@@ -368,7 +380,7 @@ export const VALUE_PAIRS: Readonly<Record<string, readonly ValuePair[]>> = {
       M,
     ],
   ],
-  line: [["{1,-1,0}", "{1,-1,-0}", FLOAT]],
+  line: [["{1,-1,0}", "{1,-1,-0}", FORMAT]],
   circle: [
     ["<(1,2),3>", "<(1,2),4>", VALUE],
     ["<(1,2),3>", "#3ff0000000000000" + "4000000000000000" + "4008000000000000", M],

@@ -12,6 +12,8 @@ const OIDS: Readonly<Record<string, readonly [primary: number, shadow: number]>>
   _mood: [16_403, 17_004],
   address: [16_404, 17_005],
   citext: [16_405, 17_006],
+  ltree: [16_406, 17_007],
+  cube: [16_407, 17_008],
 };
 const BUILTIN_OIDS: Readonly<Record<string, number>> = {
   bool: 16,
@@ -59,6 +61,14 @@ const BUILTIN_OIDS: Readonly<Record<string, number>> = {
   record: 2249,
   uuid: 2950,
   tsvector: 3614,
+  tsquery: 3615,
+  pg_lsn: 3220,
+  tid: 27,
+  pg_snapshot: 5038,
+  jsonpath: 4072,
+  regclass: 2205,
+  int2vector: 22,
+  oidvector: 30,
   jsonb: 3802,
   int4range: 3904,
   numrange: 3906,

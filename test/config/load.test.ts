@@ -88,16 +88,26 @@ void tap.test("what is not given has its default", async (t) => {
           writes: "skip",
           rehearsal: { lockTimeoutMs: 100, holdMs: 1000, quietMs: 1000 },
           timeoutMs: 5000,
+          lagWaitMs: 2000,
           queue: { exchanges: 256, bytes: 8_388_608, totalBytes: 268_435_456 },
         },
         compare: {
           rules: [],
           safeFunctions: [],
           keepBytes: 1_048_576,
-          samples: { perDivergence: 5, reveal: [] },
+          recheck: { enabled: true, perMinute: 60, concurrent: 4, patienceMs: 5000 },
+          samples: { perDivergence: 5, reveal: [], storeRequests: false },
         },
         replication: { managed: false },
-        cutover: { maxPauseMs: 5000 },
+        cutover: {
+          maxPauseMs: 5000,
+          guards: {
+            minCompared: 0,
+            maxDivergences: 0,
+            maxUnsettled: undefined,
+            maxDegraded: undefined,
+          },
+        },
       },
     ],
     admin: { host: "127.0.0.1", port: 9432, token: undefined },
@@ -281,5 +291,5 @@ void tap.test("the example loads, without a warning", async (t) => {
   const read = (name: string): Promise<string> => readFile(name, "utf8");
   const loaded = await loadConfigWithWarnings("config/twinwire.example.yaml", environment, read);
   t.strictSame(loaded.warnings, []);
-  t.equal(loaded.config.migrations[0]?.compare.rules.length, 4);
+  t.equal(loaded.config.migrations[0]?.compare.rules.length, 5);
 });

@@ -197,6 +197,23 @@ export const MISTAKES: readonly Mistake[] = [
     says: ["7:27 migrations[0].cutover.max_pause: must be between 10ms and 1h"],
   },
   {
+    why: "a share above all",
+    more: "    cutover: { guards: { min_compared: 90 } }",
+    says: ["7:40 migrations[0].cutover.guards.min_compared: expected a share from 0 to 1"],
+  },
+  {
+    why: "a bar that is none",
+    more: "    cutover: { guards: { max_divergence: 0 } }",
+    says: [
+      "7:26 migrations[0].cutover.guards.max_divergence: unknown key max_divergence: did you mean max_divergences?",
+    ],
+  },
+  {
+    why: "no yes and no no",
+    more: "    compare: { samples: { store_requests: maybe } }",
+    says: ["7:43 migrations[0].compare.samples.store_requests: expected true or false, found text"],
+  },
+  {
     why: "a size with no unit",
     more: "    compare: { keep: 1000000 }",
     says: ["7:22 migrations[0].compare.keep: expected a size with its unit, such as 64KiB or 8MiB"],
@@ -288,7 +305,37 @@ export const MISTAKES: readonly Mistake[] = [
   {
     why: "a tolerance of nothing",
     more: "    compare: { rules: [{ name: a, tolerate: {} }] }",
-    says: ["7:24 migrations[0].compare.rules[0]: tolerate needs absolute, relative or both"],
+    says: [
+      "7:24 migrations[0].compare.rules[0]: tolerate needs absolute, relative or both, or sqlstates",
+    ],
+  },
+  {
+    why: "amounts and SQLSTATEs in one tolerance",
+    more: "    compare: { rules: [{ name: a, tolerate: { absolute: 1, sqlstates: [[22P02, '22023']] } }] }",
+    says: [
+      "7:24 migrations[0].compare.rules[0]: tolerate takes amounts or sqlstates: make two rules of them",
+    ],
+  },
+  {
+    why: "SQLSTATEs of a column",
+    more: "    compare: { rules: [{ name: a, match: { column: c }, tolerate: { sqlstates: [[22P02, '22023']] } }] }",
+    says: [
+      "7:24 migrations[0].compare.rules[0]: sqlstates are of whole statements: match them by fingerprint or table",
+    ],
+  },
+  {
+    why: "a SQLSTATE that is none",
+    more: "    compare: { rules: [{ name: a, tolerate: { sqlstates: [[22P02, '2202']] } }] }",
+    says: [
+      "7:67 migrations[0].compare.rules[0].tolerate.sqlstates[0][1]: expected a SQLSTATE of 5 digits and capitals",
+    ],
+  },
+  {
+    why: "a SQLSTATE that YAML takes for a number",
+    more: "    compare: { rules: [{ name: a, tolerate: { sqlstates: [[22P02, 08006]] } }] }",
+    says: [
+      "7:67 migrations[0].compare.rules[0].tolerate.sqlstates[0][1]: expected text, found a number: put it in quotes",
+    ],
   },
   {
     why: "a negative tolerance",

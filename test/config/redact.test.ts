@@ -100,12 +100,12 @@ const CHANGES: readonly { change: Change; live: string[]; needsRestart: string[]
     needsRestart: ["migrations[orders].shadow.writes"],
   },
   {
-    change: migration(({ auth, compare }) => ({
+    change: migration(({ auth, compare, cutover }) => ({
       auth: { ...auth, users: [] },
       compare: { ...compare, rules: [], keepBytes: 1 },
-      cutover: { maxPauseMs: 1 },
+      cutover: { maxPauseMs: 1, guards: { ...cutover.guards, minCompared: 0.5 } },
     })),
-    live: ["users", "compare.rules", "cutover.max_pause"].map(
+    live: ["users", "compare.rules", "cutover.max_pause", "cutover.guards"].map(
       (name) => `migrations[orders].${name}`,
     ),
     needsRestart: ["migrations[orders].compare.keep"],

@@ -146,8 +146,11 @@ export class FakeTraffic implements TrafficPort {
 export const READY: ReadinessFacts = {
   shadow: { enabled: true, state: "on" },
   target: { reachable: true, detail: "" },
-  statements: { seen: 100, compared: 90 },
+  statements: { seen: 100, compared: 90, comparable: 90 },
   openDivergences: 0,
+  unsettled: 0,
+  degraded: 0,
+  bars: { minCompared: 0, maxDivergences: 0, maxUnsettled: undefined, maxDegraded: undefined },
   driftedTables: [],
   pinnedSessions: {},
   replicationManaged: false,

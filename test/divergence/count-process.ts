@@ -19,7 +19,8 @@ async function main(folder: string): Promise<void> {
     clock: systemClock,
     log: silentLogger,
     randomBytes,
-    samples: { perDivergence: 5, reveal: [] },
+    samples: { perDivergence: 5, reveal: [], storeRequests: false },
+    analyse: () => [],
     flushEveryMs: 20,
   });
   const statement = statementOf("aaaa");

@@ -33,7 +33,8 @@ function open(folder: string, more?: Partial<DivergenceStoreDeps>): Opened {
     clock: systemClock,
     log: silentLogger,
     randomBytes,
-    samples: { perDivergence: 5, reveal: [] },
+    samples: { perDivergence: 5, reveal: [], storeRequests: false },
+    analyse: () => [],
     ...more,
   });
   return {
@@ -200,7 +201,7 @@ await t.test("memory is bounded: what is beyond the bound is counted together", 
 
 await t.test("different samples are kept up to the limit, equal ones once", async (test) => {
   const { store, close } = open(temporaryFolder(test), {
-    samples: { perDivergence: 3, reveal: [] },
+    samples: { perDivergence: 3, reveal: [], storeRequests: false },
   });
   const statement = statementOf("a");
   for (let number = 0; number < 50; number++) {
@@ -221,7 +222,7 @@ await t.test("different samples are kept up to the limit, equal ones once", asyn
 await t.test("no value of a customer is in the file", async (test) => {
   const folder = temporaryFolder(test);
   const { store, database, close } = open(folder, {
-    samples: { perDivergence: 5, reveal: ["status"] },
+    samples: { perDivergence: 5, reveal: ["status"], storeRequests: false },
   });
   const secret = "Erika-Mustermann-4711";
   for (const reason of ["text_value", "error_on_shadow", "command_tag", "row_missing"] as const) {

@@ -22,6 +22,9 @@ const NOTHING: ReportData = {
     toleratedReasons: {},
   },
   divergences: [],
+  unsettled: [],
+  setAside: [],
+  rules: [],
   fingerprints: [],
   drifted: [],
   attempts: [],
@@ -30,6 +33,10 @@ const NOTHING: ReportData = {
 
 const DIVERGENCE: DivergenceItem = {
   id: "0123456789",
+  state: "confirmed",
+  settled: "The primary agreed with itself, and the shadow still differed.",
+  repeatable: { ok: true, reason: "its last request is kept in memory" },
+  positions: { primary: null, shadow: null },
   fingerprint: "a",
   statement: 'SELECT `odd` | $1 AS "<b>" -- ```',
   reason: "column_name",
@@ -54,6 +61,8 @@ const FINGERPRINT: FingerprintItem = {
     old: { p50Ms: 0.5123, p99Ms: 12.4 },
     new: { p50Ms: 1.5, p99Ms: null },
   },
+  askedTwice: 3,
+  varies: { total: 1 },
 };
 
 const MUCH: ReportData = {
@@ -100,6 +109,11 @@ await t.test("the first sentences say what a person wants to know", async (test)
       says: "Traffic is answered by old. Of 1,000,000 statements seen, 1 (less than 0.1 %) were compared with new: 1 matched, 0 differed in a tolerated way and none diverged.",
       why: "one is not none",
     },
+    {
+      data: { ...MUCH, divergences: [], unsettled: [DIVERGENCE] },
+      says: "Traffic is answered by new. Of 12,345 statements seen, 12,344 (99.9 %) were compared with old: 10,345 matched, 765 differed in a tolerated way and 1,234 diverged, in ways that are closed or covered by a rule. 1 difference could be neither confirmed nor dispelled. 1 was not compared, most often because it depends on the clock (7).",
+      why: "what is not open was there all the same",
+    },
   ];
   for (const { data, says, why } of rows) {
     const { summary } = JSON.parse(renderReport(data, "json")) as { summary: string };
@@ -107,6 +121,73 @@ await t.test("the first sentences say what a person wants to know", async (test)
     test.match(renderReport(data, "md"), says.slice(0, 40).trim());
   }
 });
+
+await t.test(
+  "the report tells what is open from what is not, and shows rules and plans",
+  async (test) => {
+    const unsettled: DivergenceItem = {
+      ...DIVERGENCE,
+      id: "u1",
+      state: "unsettled",
+      settled: "The data changed all the time.",
+    };
+    const ruled: DivergenceItem = {
+      ...DIVERGENCE,
+      id: "r1",
+      state: "ruled",
+      settled: 'Covered by the rule "a cent" since then.',
+    };
+    const data: ReportData = {
+      ...MUCH,
+      unsettled: [unsettled],
+      setAside: [ruled],
+      rules: [
+        {
+          name: "a cent",
+          match: { column: "total", table: undefined },
+          action: { kind: "tolerate" },
+          source: "api",
+          madeAt: AT,
+          applied: 1200,
+          warnings: ["never applies: neither side has a table x"],
+        },
+      ],
+      fingerprints: [
+        {
+          ...FINGERPRINT,
+          plans: { at: AT, old: "Index Scan on orders", new: "Seq Scan on orders" },
+        },
+      ],
+    };
+    const report = renderReport(data, "md");
+    const places = [
+      "## Divergences (1)",
+      "The primary agreed with itself, and the shadow still differed.",
+      "## Neither confirmed nor dispelled (1)",
+      "The data changed all the time.",
+      "## Covered by a rule, or closed (1)",
+      'Covered by the rule "a cent" since then.',
+      "## Rules",
+      `| a cent | tolerate | column total | made ${AT} | 1,200 | never applies: neither side has a table x |`,
+      "## Slower on new (1)",
+      "old 0.51 / 12",
+      "-- old\nIndex Scan on orders",
+      "-- new\nSeq Scan on orders",
+    ].map((text) => [report.indexOf(text), text] as const);
+    for (const [place, text] of places) test.ok(place >= 0, text);
+    test.strictSame(
+      places,
+      [...places].sort(([a], [b]) => a - b),
+      "in this order",
+    );
+    const json = JSON.parse(renderReport(data, "json")) as Record<string, unknown>;
+    test.match(json, { comparedShare: 12_344 / 12_345, unsettled: [unsettled], setAside: [ruled] });
+    test.equal(
+      (JSON.parse(renderReport(NOTHING, "json")) as { comparedShare: unknown }).comparedShare,
+      null,
+    );
+  },
+);
 
 await t.test("the JSON report holds everything, sentences included", async (test) => {
   const report = JSON.parse(renderReport(MUCH, "json")) as Record<string, unknown>;

@@ -46,7 +46,7 @@ export type MirroredOptions = {
 /** The migration's configuration as the file holds it. Clients are trusted, so raw ones can log in too. */
 export function migrationConfig(
   sides: TwoSides,
-  more: Readonly<Record<string, unknown>> = {},
+  { compare = {}, ...more }: Readonly<Record<string, unknown>> = {},
 ): Record<string, unknown> {
   const endpoint = (side: Side): Record<string, string> => ({
     url: sides[side].url(DATABASE, USER, PASSWORD),
@@ -59,6 +59,8 @@ export function migrationConfig(
     new: endpoint("new"),
     auth: { trust: true },
     ...more,
+    // Nothing tells how far a shadow is that nobody fills, so a difference has to last.
+    compare: { recheck: { patience: "100ms", per_minute: 6000 }, ...Object(compare) },
   };
 }
 

@@ -12,6 +12,9 @@ const SETUP = `
   CREATE SCHEMA shop;
   CREATE TYPE shop.mood AS ENUM ('sad', 'glad');
   CREATE DOMAIN shop.cents AS bigint;
+  CREATE TYPE shop.span AS RANGE (subtype = float8);
+  CREATE TYPE shop.price AS (amount shop.cents, dropped int, feelings shop.mood[]);
+  ALTER TYPE shop.price DROP ATTRIBUTE dropped;
   CREATE FUNCTION shop."Charge"(int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT $1';
   CREATE FUNCTION shop.twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
   CREATE FUNCTION shop.twice(text) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT $1';
@@ -84,7 +87,7 @@ for (const server of servers) {
 
   await t.test(`the catalogue of PostgreSQL ${server.major}`, async (test) => {
     const admin = client(test, server, "modern", "x");
-    const { serverVersion, volatileFunctions, typeNames } = await readCatalogue(admin);
+    const { serverVersion, volatileFunctions, typeNames, typeShapes } = await readCatalogue(admin);
     test.equal(Math.floor(serverVersion / 10_000), server.major);
     for (const name of ["random", "nextval", "clock_timestamp", "pg_sleep", "charge", "twice"]) {
       test.ok(volatileFunctions.has(name), `${name} is volatile, in one overload at least`);
@@ -96,6 +99,18 @@ for (const server of servers) {
     test.equal(typeNames.get(1007), "_int4");
     for (const name of ["mood", "_mood", "cents"])
       test.ok([...typeNames.values()].includes(name), name);
+    const made = (wanted: string): unknown => {
+      const [oid = 0] = [...typeNames].find(([, name]) => name === wanted) ?? [];
+      const shape = typeShapes.get(oid);
+      return shape && [shape.kind, ...shape.parts.map((part) => typeNames.get(part))];
+    };
+    test.same(made("mood"), ["enum"]);
+    test.same(made("cents"), ["domain", "int8"]);
+    test.same(made("_mood"), ["array", "mood"]);
+    test.same(made("span"), ["range", "float8"]);
+    test.same(made("span_multirange"), ["multirange", "span"]);
+    test.same(made("price"), ["composite", "cents", "_mood"]);
+    test.equal(made("int4"), undefined, "PostgreSQL's own types need no asking");
     for (const [oid, name] of typeNames) test.ok(oid > 0 && name !== "", `${oid} ${name}`);
   });
 

@@ -99,8 +99,10 @@ function pairOf(request: Request, captureBytes: number): Pair {
     statements: request.statements,
     facts: { obstacle: undefined },
     open: false,
+    localSettings: false,
   } as const;
-  const pair = newPair(request, asked, 0);
+  const asker = { user: "app", parameters: [], credentials: { kind: "none" } } as const;
+  const pair = newPair(request, asked, asker, 0);
   pair.capture = new AnswerCapture(captureBytes, () => openReplyDigester());
   return pair;
 }

@@ -43,6 +43,11 @@ export const MARKUP: string = `<!doctype html>
     <div class="title"><h2 id="divergences-title">Divergences</h2>
       <p class="links"><button class="plain" data-report="html">Report</button><button class="plain" data-report="md">Markdown</button><button class="plain" data-report="json">JSON</button></p></div>
     <div id="divergences"></div>
+    <details id="others"><summary id="others-title">Other differences</summary><div id="other-divergences"></div></details>
+  </section>
+  <section aria-labelledby="rules-title" class="card">
+    <div class="title"><h2 id="rules-title">Rules</h2></div>
+    <div id="rules"></div>
   </section>
   <div class="pair">
     <section aria-labelledby="readiness-title" class="card">
@@ -59,6 +64,7 @@ export const MARKUP: string = `<!doctype html>
   <form method="dialog">
     <h2 id="ask-title"></h2>
     <p id="ask-text"></p>
+    <label id="ask-amount" hidden>Largest difference <input id="amount" inputmode="decimal" autocomplete="off" placeholder="0.01"></label>
     <label id="ask-token" hidden>Token <input id="token" type="password" autocomplete="off" spellcheck="false"></label>
     <div class="actions"><button value="yes" class="main" id="ask-yes">Yes</button><button value="no" formnovalidate>Cancel</button></div>
   </form>

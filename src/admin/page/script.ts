@@ -1,3 +1,5 @@
+import { FINDINGS } from "./findings.ts";
+
 /**
  * What the browser runs. Text reaches the page through text nodes only, so nothing that a database
  * or an application says can become markup. Plain JavaScript: it is served as it stands here.
@@ -76,20 +78,22 @@ async function get(path) {
   return response.json();
 }
 let asking = null;
-function ask(title, text, yes, wantsToken) {
+function ask(title, text, yes, wantsToken, wantsAmount) {
   if (asking) return asking;
   $("ask-title").textContent = title;
   $("ask-text").textContent = text;
   $("ask-yes").textContent = yes;
   $("ask-token").hidden = !wantsToken;
   $("token").value = "";
+  $("ask-amount").hidden = !wantsAmount;
+  $("amount").value = "";
   $("ask").returnValue = "no";
   $("ask").showModal();
   asking = new Promise((resolve) => {
     $("ask").onclose = () => {
       asking = null;
       const agreed = $("ask").returnValue === "yes";
-      resolve(!agreed ? undefined : wantsToken ? $("token").value.trim() : true);
+      resolve(!agreed ? undefined : wantsToken ? $("token").value.trim() : wantsAmount ? $("amount").value.trim() : true);
     };
   });
   return asking;
@@ -98,13 +102,18 @@ function notice(text) {
   $("notice").hidden = !text;
   $("notice").textContent = text || "";
 }
-async function act(path, body, question, yes) {
+async function act(path, body, question, yes, method) {
   if (question && !(await ask("Are you sure?", question, yes))) return;
-  const response = await api(base() + path, { method: "POST", body: body && JSON.stringify(body) });
+  const response = await api(base() + path, { method: method || "POST", body: body && JSON.stringify(body) });
   const answer = await response.json().catch(() => ({}));
   const failed = (answer.guards || []).filter((guard) => !guard.ok).map((guard) => guard.name + ": " + guard.cure);
-  notice(response.ok ? "" : [answer.detail || "Twinwire answered " + response.status, ...failed].join(" · "));
+  notice(response.ok ? (answer.outcome ? "Asked again: " + answer.outcome + ". " + answer.detail : "") : [answer.detail || "Twinwire answered " + response.status, ...failed].join(" · "));
   refresh();
+}
+function button(text, label, onclick) {
+  const node = h("button", { class: "plain", type: "button", "aria-label": label }, text);
+  node.onclick = onclick;
+  return node;
 }
 
 /* ---- showing ---- */
@@ -145,21 +154,7 @@ function showVerdicts(verdicts, incomparable) {
     legend(kinds.map((kind) => [[h("span", { class: "key fill-" + kind }), kind], number.format(verdicts[kind]), percent(verdicts[kind], whole)])),
     ...(sorted(incomparable).length ? [h("p", { class: "quiet" }, "Incomparable: " + sorted(incomparable).map(([reason, count]) => words(reason) + " " + number.format(count)).join(", "))] : [])]);
 }
-function showDivergences({ items, next }) {
-  show("divergences", items, () => table(
-    [{ text: "What differs" }, { text: "Statement" }, { text: "Times", number: true }, { text: "Last seen", number: true }],
-    items.map((item) => [
-      [h("strong", {}, words(item.reason) + (item.column ? " in " + item.column : "")), h("div", { class: "quiet" }, item.explanation), samples(item.samples)],
-      h("code", { title: item.statement }, item.statement), number.format(item.count), h("time", { datetime: item.lastSeen }, ago(item.lastSeen))]),
-    "None found. What was not compared is under coverage."));
-  if (next) $("divergences").append(h("p", { class: "quiet" }, "More in the report."));
-}
-function samples(list) {
-  if (list.length === 0) return null;
-  return h("details", {}, h("summary", {}, list.length === 1 ? "1 sample" : list.length + " samples"),
-    table([{ text: "primary" }, { text: "shadow" }], list.map((sample) => [h("code", {}, sample.primary === null ? "NULL" : sample.primary), h("code", {}, sample.shadow === null ? "NULL" : sample.shadow)]), ""));
-}
-function showReadiness({ ready, guards }) {
+${FINDINGS}function showReadiness({ ready, guards }) {
   $("ready").textContent = ready ? "ready" : "not ready";
   show("guards", guards, () => table([{ text: "Guard" }, { text: "Value" }, { text: "Limit" }],
     guards.map((guard) => [[h("span", { class: guard.ok ? "ok" : "bad" }, words(guard.name)), guard.ok ? null : h("div", { class: "quiet" }, guard.cure)], guard.value, guard.limit]), "No guards."));
@@ -167,8 +162,8 @@ function showReadiness({ ready, guards }) {
 function showStatements({ items }) {
   const busy = [...items].sort((a, b) => b.seen - a.seen).slice(0, 12);
   const ms = (value) => (value === null ? "–" : value.toFixed(value < 10 ? 2 : 0));
-  show("statements", busy, () => table([{ text: "Statement" }, { text: "Seen", number: true }, { text: "Compared", number: true }, { text: "p50 old / new, ms", number: true }],
-    busy.map((item) => [h("code", { title: item.statement }, item.statement), number.format(item.seen), percent(item.compared, item.seen), ms(item.latency.old.p50Ms) + " / " + ms(item.latency.new.p50Ms)]), "Nothing yet."));
+  show("statements", busy, () => table([{ text: "Statement" }, { text: "Seen", number: true }, { text: "Compared", number: true }, { text: "p50 old / new, ms", number: true }, { text: "New is" }],
+    busy.map((item) => [h("code", { title: item.statement }, item.statement), number.format(item.seen), percent(item.compared, item.seen), ms(item.latency.old.p50Ms) + " / " + ms(item.latency.new.p50Ms), item.latency.verdict === "indeterminate" ? "–" : item.latency.verdict]), "Nothing yet."));
 }
 function showAttempt(attempts) {
   const last = [...attempts].sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1))[0];
@@ -206,8 +201,10 @@ async function refresh() {
       showRoute(status);
       showCoverage(status.exchanges);
       showVerdicts(status.verdicts, status.incomparable);
-      const [divergences, readiness, statements, attempts] = await Promise.all(["/divergences?limit=50", "/readiness", "/fingerprints?limit=500", "/attempts"].map((path) => get(base() + path)));
+      const [divergences, others, rules, readiness, statements, attempts] = await Promise.all(["/divergences?limit=50", "/divergences?state=all&limit=200", "/rules", "/readiness", "/fingerprints?limit=500", "/attempts"].map((path) => get(base() + path)));
       showDivergences(divergences);
+      showOthers(others);
+      showRules(rules);
       showReadiness(readiness);
       showStatements(statements);
       if (showAttempt(attempts.items)) pause = 250;

@@ -60,6 +60,7 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 .scroll { overflow-x: auto; }
 code { font: .86em/1.45 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 td code { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
+.doing { display: flex; flex-wrap: wrap; gap: .1rem .4rem; margin-top: .2rem; } .doing button.plain { padding-left: 0; }
 details { margin-top: .3rem; } summary { cursor: pointer; color: var(--accent); font-size: .85rem; }
 .ok::before { content: "✓ "; color: var(--match); font-weight: 700; } .bad::before { content: "✕ "; color: var(--divergent); font-weight: 700; }
 #notice { border: 1px solid var(--divergent); border-left-width: 6px; border-radius: 8px; padding: .6rem .9rem; background: var(--card); }

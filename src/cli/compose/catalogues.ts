@@ -2,7 +2,8 @@ import { Backoff } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { TypeNames } from "../../compare/context.ts";
+import type { CompareContext } from "../../compare/context.ts";
+import { otherSide } from "../../routing/side.ts";
 import type { Side } from "../../routing/side.ts";
 import type { FunctionCatalogue } from "../../sql/analysis.ts";
 import type { TableCatalogue } from "../../upstream/table-catalogue.ts";
@@ -11,7 +12,8 @@ import type { Catalogue } from "../../upstream/catalogue.ts";
 /** What is known of both sides' functions and types, read again now and then. */
 export type Catalogues = {
   readonly functions: FunctionCatalogue;
-  typesOf(side: Side): TypeNames;
+  /** What a comparison needs to know of both sides' types while this side is primary. */
+  typesWith(primary: Side): TypesOfBoth;
   /** Undefined until they have been read, and where nobody needs them. */
   tablesOf(side: Side): TableCatalogue | undefined;
   /** Whether the side answered when it was last asked. */
@@ -22,6 +24,11 @@ export type Catalogues = {
   readonly ready: Promise<void>;
   close(): void;
 };
+
+type TypesOfBoth = Pick<
+  CompareContext,
+  "primaryTypes" | "shadowTypes" | "primaryShapes" | "shadowShapes"
+>;
 
 type CataloguesDeps = {
   readonly read: (side: Side) => Promise<KnownCatalogue>;
@@ -100,7 +107,7 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
     follow(side, new Backoff(FIRST_RETRY_MS, LAST_RETRY_MS, deps.random));
   return {
     functions: { isVolatile: (name) => isVolatile(known, name) },
-    typesOf: (side) => (oid) => known[side].catalogue?.typeNames.get(oid),
+    typesWith: (primary) => typesWith(known, primary),
     tablesOf: (side) => known[side].catalogue?.tables,
     reachable: (side) => reachability(known[side]),
     refresh,
@@ -114,6 +121,16 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
 
 function reachability({ failure }: Known): ReturnType<Catalogues["reachable"]> {
   return { reachable: failure === undefined, detail: failure ?? "" };
+}
+
+function typesWith(known: Record<Side, Known>, primary: Side): TypesOfBoth {
+  const shadow = otherSide(primary);
+  return {
+    primaryTypes: (oid) => known[primary].catalogue?.typeNames.get(oid),
+    shadowTypes: (oid) => known[shadow].catalogue?.typeNames.get(oid),
+    primaryShapes: (oid) => known[primary].catalogue?.typeShapes.get(oid),
+    shadowShapes: (oid) => known[shadow].catalogue?.typeShapes.get(oid),
+  };
 }
 
 /** As long as nothing is known of either side every function may be volatile. */

@@ -17,6 +17,7 @@ import { openTraffic } from "../../proxy/traffic.ts";
 import type { Side } from "../../routing/side.ts";
 import type { TrafficPort } from "../../routing/traffic-port.ts";
 import type { Analyser } from "../../sql/analyser.ts";
+import type { Credentials, DialOutcome } from "../../upstream/dial.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -29,6 +30,8 @@ export type Clients = {
   /** From now on no transaction begins. */
   hold(): void;
   listen(config: ListenConfig, database: string): Promise<Listener>;
+  /** What a user who is connected has proven, for logins of ours as the user. */
+  credentialsOf(user: string): Credentials | undefined;
 };
 
 type ClientsDeps = {
@@ -52,18 +55,19 @@ export function openClients(deps: ClientsDeps): Clients {
   const relays = new Set<Relay>();
   const logins = new Map<Session, AuthenticatedClient>();
   const keys = new CancelKeys<Session | Relay>(randomBytes);
+  const dial = (session: Session, side: Side): Promise<DialOutcome> => {
+    const login = logins.get(session);
+    if (login === undefined) throw new Error("a session without its login");
+    const { user, parameters, credentials } = login;
+    return sides.dial(side, { user, parameters, readOnly: false, limits: [] }, credentials);
+  };
   const traffic = openTraffic({
     clock,
     log,
     gate,
     sessions,
     relays,
-    dial: (session, side) => {
-      const login = logins.get(session);
-      if (login === undefined) throw new Error("a session without its login");
-      const { user, parameters, credentials } = login;
-      return sides.dial(side, { user, parameters, readOnly: false, limits: [] }, credentials);
-    },
+    dial,
     setPrimary: deps.setPrimary,
     probe: (side) => upstreams.catalogues.refresh(side),
     owedWrites: () => mirror.order.size + mirror.rehearsals.sequences.busy,
@@ -73,6 +77,7 @@ export function openClients(deps: ClientsDeps): Clients {
     relays,
     traffic,
     hold: () => gate.close(() => {}),
+    credentialsOf: (user) => loginOf(user, logins.values())?.credentials,
     listen: (config, database) =>
       openListener(config.host, config.port, {
         accept: acceptDeps(deps, config),
@@ -102,6 +107,14 @@ export function openClients(deps: ClientsDeps): Clients {
         },
       }),
   };
+}
+
+function loginOf(
+  user: string,
+  logins: Iterable<AuthenticatedClient>,
+): AuthenticatedClient | undefined {
+  for (const login of logins) if (login.user === user) return login;
+  return undefined;
 }
 
 function acceptDeps({ upstreams, log }: ClientsDeps, config: ListenConfig) {

@@ -27,6 +27,10 @@ function showRoute(metrics: Metrics, { name, conductor, record }: Migration): Un
     ),
     metrics.source("twinwire_epoch", labels, () => conductor.route().epoch),
     metrics.source("twinwire_divergences", labels, () => record.verdicts.divergenceCount()),
+    metrics.source("twinwire_divergences_unsettled", labels, () =>
+      record.verdicts.divergenceCount("unsettled"),
+    ),
+    metrics.source("twinwire_statements_degraded", labels, () => record.verdicts.degradedCount()),
     metrics.source("twinwire_drifted_tables", labels, () => record.drifted.list().length),
   ];
 }
@@ -65,7 +69,10 @@ function showConnections(metrics: Metrics, migration: Migration): Unregister[] {
   ];
 }
 
-function showExchanges(metrics: Metrics, { name, mirror }: Migration): Unregister[] {
+function showExchanges(
+  metrics: Metrics,
+  { name, mirror, rechecks, position }: Migration,
+): Unregister[] {
   const { counters } = mirror;
   const migration = name;
   return [
@@ -87,6 +94,14 @@ function showExchanges(metrics: Metrics, { name, mirror }: Migration): Unregiste
         value,
       })),
     ]),
+    metrics.family("twinwire_rechecks_total", () =>
+      [...rechecks.outcomes].map(([outcome, value]) => ({ labels: { migration, outcome }, value })),
+    ),
+    metrics.source("twinwire_rechecks_waiting", { migration }, () => rechecks.doubts.size),
+    metrics.family("twinwire_shadow_lag_bytes", () => {
+      const { bytes } = position.lag;
+      return bytes === null ? [] : [{ labels: { migration }, value: bytes }];
+    }),
     metrics.family("twinwire_shadow_dropped_total", () =>
       DROPS.map((reason) => ({
         labels: { migration, reason },

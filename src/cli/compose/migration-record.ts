@@ -11,7 +11,9 @@ import type { DivergenceStore } from "../../divergence/divergence-store.ts";
 import { openDivergenceStore } from "../../divergence/divergence-store.ts";
 import type { DriftedTables } from "../../mirror/drifted-tables.ts";
 import { openDriftedTables } from "../../mirror/drifted-tables.ts";
+import type { Analyser } from "../../sql/analyser.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
+import { statementsOf } from "./recorded-statements.ts";
 
 /** What is written down about one migration: verdicts, divergences, drift and events. */
 export type MigrationRecord = {
@@ -32,11 +34,12 @@ type RecordDeps = {
   readonly database: EmbeddedDatabase;
   readonly control: ControlStore;
   readonly log: Logger;
+  readonly analyser: Analyser;
 };
 
 export function openMigrationRecord(
   settings: MigrationSettings,
-  { clock, database, control, log }: RecordDeps,
+  { clock, database, control, log, analyser }: RecordDeps,
 ): MigrationRecord {
   const { name, compare } = settings.config();
   const listeners = new Set<(event: MigrationEvent) => void>();
@@ -57,6 +60,7 @@ export function openMigrationRecord(
     log,
     randomBytes,
     samples: compare.samples,
+    analyse: (exchange) => statementsOf(exchange, analyser),
     onDivergence: ({ id, fingerprint, reason, column = null }) =>
       publish({ at: now(), type: "divergence", detail: { id, fingerprint, reason, column } }),
   });
@@ -82,15 +86,14 @@ export function openMigrationRecord(
       listeners.add(listener);
       signal.addEventListener("abort", () => listeners.delete(listener), { once: true });
     },
-    close() {
-      try {
-        verdicts.close();
-      } catch (error) {
-        log.error(
-          { migration: name, error: messageOf(error) },
-          "the last counters were not stored",
-        );
-      }
-    },
+    close: () => closeStore(verdicts, name, log),
   };
+}
+
+function closeStore(verdicts: DivergenceStore, migration: string, log: Logger): void {
+  try {
+    verdicts.close();
+  } catch (error) {
+    log.error({ migration, error: messageOf(error) }, "the last counters were not stored");
+  }
 }

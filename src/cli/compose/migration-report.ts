@@ -13,7 +13,7 @@ export function migrationReport(
   clock: Clock,
   format: "json" | "md" | "html",
 ): string {
-  const { name, conductor, record, settings } = migration;
+  const { name, conductor, record, rules, settings } = migration;
   const { phase, primary, epoch } = conductor.route();
   const { enabled, sample } = settings.shadow();
   const everything = { after: undefined, limit: MOST_ITEMS };
@@ -24,6 +24,12 @@ export function migrationReport(
     shadow: { enabled, sample, state: shadowState(migration) },
     totals: record.verdicts.totals(),
     divergences: record.verdicts.divergences(everything).items,
+    unsettled: record.verdicts.divergences(everything, "unsettled").items,
+    setAside: [
+      ...record.verdicts.divergences(everything, "ruled").items,
+      ...record.verdicts.divergences(everything, "closed").items,
+    ],
+    rules: rules.list(),
     fingerprints: record.verdicts.fingerprints(everything).items,
     drifted: record.verdicts.drifted(),
     attempts: conductor.attempts(),

@@ -6,7 +6,10 @@ import type { Statement } from "../../sql/statement.ts";
 export type MigrationSettings = {
   readonly config: () => MigrationConfig;
   readonly shadow: () => ShadowConfig;
+  /** Those of the file, then those that were made since. */
   readonly rules: () => readonly CompareRule[];
+  readonly rulesOfFile: () => readonly CompareRule[];
+  setMadeRules(made: readonly CompareRule[]): void;
   /** A rule samples the statement, and this time it is not drawn. */
   readonly excluded: (statement: Statement) => boolean;
   /** After SIGHUP. What the operator has set over the API meanwhile gives way. */
@@ -21,18 +24,26 @@ export type MigrationSettings = {
 export function openSettings(first: MigrationConfig, random: () => number): MigrationSettings {
   let config = first;
   let shadow = first.shadow;
-  let rules = first.compare.rules.flatMap(compareRule);
+  let rulesOfFile = first.compare.rules.flatMap(compareRule);
+  let made: readonly CompareRule[] = [];
+  let rules: readonly CompareRule[] = rulesOfFile;
   let samples = first.compare.rules.filter(isSample);
   return {
     config: () => config,
     shadow: () => shadow,
     rules: () => rules,
+    rulesOfFile: () => rulesOfFile,
+    setMadeRules(next) {
+      made = next;
+      rules = [...rulesOfFile, ...made];
+    },
     excluded: (statement) =>
       samples.some(({ match, action }) => matches(match, statement) && random() >= action.rate),
     replace(next) {
       config = next;
       shadow = next.shadow;
-      rules = next.compare.rules.flatMap(compareRule);
+      rulesOfFile = next.compare.rules.flatMap(compareRule);
+      rules = [...rulesOfFile, ...made];
       samples = next.compare.rules.filter(isSample);
     },
     setShadow({ enabled, sample }) {

@@ -7,7 +7,9 @@ import type {
 import type { ReadinessFacts } from "../../cutover/readiness.ts";
 import { pinnedBy } from "../../routing/session-state.ts";
 import { otherSide } from "../../routing/side.ts";
+import type { SkipReason } from "../../routing/skip-reason.ts";
 import type { Migration } from "./open-migration.ts";
+import { positionTexts } from "./open-position.ts";
 
 /** What is known of a migration now, in the shape of the public interface. */
 export function statusOf(migration: Migration): MigrationStatus {
@@ -26,16 +28,33 @@ export function statusOf(migration: Migration): MigrationStatus {
       mirrored: counters.mirrored + counters.applied,
       compared: comparedOf(migration),
       skipped: Object.fromEntries(counters.skipped),
+      comparedShare: counters.seen === 0 ? null : comparedOf(migration) / counters.seen,
     },
     verdicts: verdictsOf(migration),
+    divergences: {
+      confirmed: record.verdicts.divergenceCount("confirmed"),
+      unsettled: record.verdicts.divergenceCount("unsettled"),
+      ruled: record.verdicts.divergenceCount("ruled"),
+      closed: record.verdicts.divergenceCount("closed"),
+    },
     incomparable: Object.fromEntries(counters.verdicts.incomparable),
     drifted: record.drifted.list(),
-    replication: { forward: UNMANAGED, reverse: UNMANAGED },
+    replication: replicationOf(migration),
     canGoBack: canGoBack(migration),
   };
 }
 
 const UNMANAGED: StreamStatus = { state: "unmanaged", position: null, lagBytes: null, lagMs: null };
+
+/** Whoever replicates: how far the shadow is, where something tells. */
+function replicationOf({ conductor, position }: Migration): MigrationStatus["replication"] {
+  const { bytes, ms } = position.lag;
+  const { shadow } = positionTexts(position);
+  const stream = { ...UNMANAGED, position: shadow, lagBytes: bytes, lagMs: ms };
+  return conductor.route().primary === "old"
+    ? { forward: stream, reverse: UNMANAGED }
+    : { forward: UNMANAGED, reverse: stream };
+}
 
 export function verdictsOf({ mirror }: Migration): VerdictCounts {
   const { match, tolerated, divergent, incomparable } = mirror.counters.verdicts;
@@ -77,6 +96,7 @@ function canGoBack(migration: Migration): { ok: boolean; reasons: string[] } {
 /** What the guards of a switch look at. */
 export function readinessFacts(migration: Migration): ReadinessFacts {
   const { conductor, settings, record, catalogues, sessions, relays } = migration;
+  const { seen, compared, skipped } = record.verdicts.totals();
   const pinned: Record<string, number> = {};
   for (const session of sessions) {
     const pin = pinnedBy(session.log.state);
@@ -86,10 +106,35 @@ export function readinessFacts(migration: Migration): ReadinessFacts {
   return {
     shadow: { enabled: settings.shadow().enabled, state: shadowState(migration) },
     target: catalogues.reachable(otherSide(conductor.route().primary)),
-    statements: record.verdicts.totals(),
-    openDivergences: record.verdicts.divergenceCount(),
+    statements: { seen, compared, comparable: seen - notComparable(skipped) },
+    openDivergences: record.verdicts.divergenceCount("confirmed"),
+    unsettled: record.verdicts.divergenceCount("unsettled"),
+    degraded: record.verdicts.degradedCount(),
+    bars: settings.config().cutover.guards,
     driftedTables: record.drifted.list(),
     pinnedSessions: pinned,
     replicationManaged: false,
   };
+}
+
+/**
+ * Reasons for not comparing that are the operator's choice or the shadow's doing. Everything else
+ * that is skipped may not run on a shadow at all, so it says nothing about how well was compared.
+ */
+const AVOIDABLE: ReadonlySet<string> = new Set<SkipReason>([
+  "disabled",
+  "sampled_out",
+  "too_large",
+  "rule",
+  "queue_full",
+  "shadow_down",
+  "resync",
+  "desync",
+]);
+
+function notComparable(skipped: Readonly<Record<string, number>>): number {
+  return Object.entries(skipped).reduce(
+    (sum, [reason, count]) => (AVOIDABLE.has(reason) ? sum : sum + count),
+    0,
+  );
 }

@@ -2,35 +2,40 @@ import type { Clock } from "../../base/clock.ts";
 import type { CompareContext } from "../../compare/context.ts";
 import type { Observation } from "../../compare/observation.ts";
 import type { Verdict } from "../../compare/verdict.ts";
+import type { ShadowConfig } from "../../config/config.ts";
 import type { Recorder } from "../../divergence/recorder.ts";
 import type { Digester } from "../../mirror/answer-capture.ts";
 import { AnswerCapture } from "../../mirror/answer-capture.ts";
 import { ApplyOrder } from "../../mirror/apply-order.ts";
 import { DescribedStatements } from "../../mirror/described-statements.ts";
 import type { DriftedTables } from "../../mirror/drifted-tables.ts";
-import type { JudgeDeps } from "../../mirror/judge.ts";
+import type { JudgeDeps, VerdictCounters } from "../../mirror/judge.ts";
 import { judgePair } from "../../mirror/judge.ts";
 import { MemoryBudget } from "../../mirror/memory-budget.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
 import { newMirrorCounters } from "../../mirror/migration-mirror.ts";
-import type { Pair } from "../../mirror/pair.ts";
 import { KeptSequences } from "../../mirror/kept-sequences.ts";
 import { RehearsalTables } from "../../mirror/rehearsal-tables.ts";
 import { rehearsalVerdict } from "../../mirror/rehearsal-verdict.ts";
 import type { Rehearsals } from "../../mirror/rehearsals.ts";
 import { TableActivity } from "../../mirror/table-activity.ts";
 import { ShadowHealth } from "../../mirror/shadow-health.ts";
+import type { ShadowPosition } from "../../mirror/shadow-position.ts";
 import { FactsTable } from "../../mirror/statement-facts.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
 import type { AdminRows } from "../../upstream/admin-client.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
+import { positionTexts } from "./open-position.ts";
+import type { Rechecks } from "./rechecks.ts";
 
 type MirrorParts = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly settings: MigrationSettings;
+  readonly position: ShadowPosition;
+  readonly rechecks: Rechecks;
   readonly catalogues: Catalogues;
   readonly recorder: Recorder;
   readonly drifted: DriftedTables;
@@ -45,11 +50,12 @@ type MirrorParts = {
   /** Asks a side something on Twinwire's own connection. */
   readonly ask: (side: Side, sql: string, values: readonly string[]) => Promise<AdminRows>;
   readonly sequenceNotKept: (error: unknown) => void;
+  readonly ruleApplied: CompareContext["applied"];
 };
 
 /** Puts together what the sessions of one migration share for mirroring. */
 export function openMirrorParts(parts: MirrorParts): MigrationMirror {
-  const { clock, settings, catalogues, recorder, drifted, primary } = parts;
+  const { clock, settings, catalogues, recorder, drifted, primary, position } = parts;
   const { shadow } = settings;
   const counters = newMirrorCounters();
   const facts = new FactsTable({
@@ -58,23 +64,13 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     safeFunctions: () => new Set(settings.config().compare.safeFunctions),
   });
   const rehearsals = openRehearsals(parts);
-  const judging = {
-    clock,
-    recorder,
-    facts,
-    counters: counters.verdicts,
-    compare: comparing(parts),
-    rehearsed: (pair: Pair, verdict: Verdict) => rehearsalVerdict(rehearsals.tables, pair, verdict),
-    described: new DescribedStatements(),
-    shadowAnswered: parts.shadowAnswered,
-    drifted: drifted.touchedBy,
-    primarySide: primary,
-  };
+  const judging = judgingOf(parts, facts, counters.verdicts, rehearsals.tables);
   return {
     clock,
     health: new ShadowHealth(clock, parts.random),
     budget: new MemoryBudget(shadow().queue.totalBytes),
     order: new ApplyOrder(),
+    position,
     live: new Set(),
     facts,
     drifted,
@@ -86,10 +82,9 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
       exchanges: shadow().queue.exchanges,
       bytes: shadow().queue.bytes,
       timeoutMs: shadow().timeoutMs,
+      lagWaitMs: shadow().lagWaitMs,
     }),
-    // A shadow that takes writes takes all of them: with a sample of them its tables would drift.
-    draw: () =>
-      shadow().writes === "apply" || shadow().sample >= 1 || parts.random() < shadow().sample,
+    draw: () => isDrawn(shadow(), parts.random),
     excluded: settings.excluded,
     newCapture: () => new AnswerCapture(settings.config().compare.keepBytes, parts.newDigester),
     shadowSide: () => otherSide(primary()),
@@ -98,20 +93,6 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     refused: parts.refused,
     judge: (pair) => judgePair(judging, pair),
   };
-}
-
-/** Compares by the rules and the types as they are then. */
-function comparing(parts: MirrorParts): JudgeDeps["compare"] {
-  const { settings, catalogues, primary } = parts;
-  return (ofPrimary, ofShadow, statements, remembered, generated) =>
-    parts.compare(ofPrimary, ofShadow, {
-      statements,
-      remembered,
-      generated,
-      rules: settings.rules(),
-      primaryTypes: catalogues.typesOf(primary()),
-      shadowTypes: catalogues.typesOf(otherSide(primary())),
-    });
 }
 
 function openRehearsals(parts: MirrorParts): Rehearsals {
@@ -129,6 +110,53 @@ function openRehearsals(parts: MirrorParts): Rehearsals {
       query: (sql, values) => parts.ask(shadow(), sql, values),
       failed: parts.sequenceNotKept,
     }),
-    limits: () => parts.settings.shadow().rehearsal,
+    limits: () => {
+      const limits = parts.settings.shadow().rehearsal;
+      // Where it is known how far the shadow lags, that counts as well.
+      const lagMs = parts.position.lag.ms ?? 0;
+      return { ...limits, quietMs: Math.max(limits.quietMs, 2 * lagMs) };
+    },
+  };
+}
+
+/** A shadow that takes writes takes all of them: with a sample of them its tables would drift. */
+function isDrawn({ writes, sample }: ShadowConfig, random: () => number): boolean {
+  return writes === "apply" || sample >= 1 || random() < sample;
+}
+
+/** What judging a pair takes. */
+function judgingOf(
+  parts: MirrorParts,
+  facts: FactsTable,
+  counters: VerdictCounters,
+  tables: RehearsalTables,
+): JudgeDeps {
+  const { clock, settings, catalogues, recorder, drifted, primary, position, rechecks } = parts;
+  const compare: JudgeDeps["compare"] = (ofPrimary, ofShadow, statements, remembered, generated) =>
+    parts.compare(ofPrimary, ofShadow, {
+      statements,
+      remembered,
+      generated,
+      rules: settings.rules(),
+      applied: parts.ruleApplied,
+      ...catalogues.typesWith(primary()),
+    });
+  return {
+    clock,
+    recorder,
+    facts,
+    counters,
+    compare,
+    rehearsed: (pair, verdict) => rehearsalVerdict(tables, pair, verdict),
+    described: new DescribedStatements(),
+    shadowAnswered: parts.shadowAnswered,
+    drifted: drifted.touchedBy,
+    primarySide: primary,
+    get doubts() {
+      return settings.config().compare.recheck.enabled ? rechecks.doubts : undefined;
+    },
+    positions: () => positionTexts(position),
+    settled: rechecks.count,
+    askPlans: rechecks.askPlans,
   };
 }

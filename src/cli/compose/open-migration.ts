@@ -11,6 +11,7 @@ import type { ControlStore } from "../../control/control-store.ts";
 import type { Conductor } from "../../cutover/conductor.ts";
 import { openConductor, recoverRoute } from "../../cutover/conductor.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
+import type { ShadowPosition } from "../../mirror/shadow-position.ts";
 import type { Listener } from "../../proxy/listener.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
@@ -23,6 +24,11 @@ import type { MigrationSettings } from "./migration-settings.ts";
 import { openSettings } from "./migration-settings.ts";
 import { readinessFacts } from "./migration-status.ts";
 import { openMirrorParts } from "./mirror-parts.ts";
+import { openPosition } from "./open-position.ts";
+import type { Rechecks } from "./rechecks.ts";
+import { openRechecks } from "./rechecks.ts";
+import type { RuleBook } from "./rule-book.ts";
+import { openRuleBook } from "./rule-book.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
 import { openTrafficNumbers } from "./traffic-numbers.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -34,7 +40,10 @@ export type Migration = Pick<Clients, "sessions" | "relays"> & {
   readonly settings: MigrationSettings;
   readonly catalogues: Catalogues;
   readonly mirror: MigrationMirror;
+  readonly position: ShadowPosition;
+  readonly rechecks: Rechecks;
   readonly record: MigrationRecord;
+  readonly rules: RuleBook;
   readonly conductor: Conductor;
   readonly numbers: TrafficNumbers;
   readonly listener: Listener;
@@ -81,6 +90,7 @@ export async function openMigration(
       for (const shadow of parts.mirror.live) shadow.close();
       primary = side;
       parts.mirror.health.forget();
+      parts.position.forget();
     },
   );
   const { record, clients } = parts;
@@ -100,16 +110,23 @@ export async function openMigration(
       if (event.type === "attempt" && typeof pauseMs === "number") parts.numbers.paused(pauseMs);
     },
   });
-  await parts.upstreams.catalogues.ready;
+  await Promise.all([parts.upstreams.catalogues.ready, parts.position.ready]);
+  void parts.rules.checkNames();
   const listener = await clients.listen(first.listen, first.old.url.database);
   const migration = migrationOf(settings, parts, { conductor, listener }, clock);
   return migration;
 }
 
+const SEQUENCE_NOT_KEPT =
+  "a sequence of the shadow could not be set back after a rehearsal, so a gap is left in it";
+
 type Parts = {
   readonly record: MigrationRecord;
+  readonly rules: RuleBook;
   readonly numbers: TrafficNumbers;
   readonly upstreams: Upstreams;
+  readonly position: ShadowPosition;
+  readonly rechecks: Rechecks;
   readonly mirror: MigrationMirror;
   readonly clients: Clients;
 };
@@ -130,25 +147,35 @@ function openParts(
     loginSecret: deps.loginSecret,
   });
   const { sides, catalogues } = upstreams;
-  const mirror = openMirrorParts({
+  const rules = openRules(settings, record, upstreams, deps);
+  const position = openPosition(settings, { clock, primary });
+  const shared = {
     clock,
-    random: Math.random,
     settings,
     catalogues,
-    recorder: record.verdicts,
-    drifted: record.drifted,
-    noteOwed: (tables) => record.owed.note(tables),
+    position,
     primary,
     compare: openComparer(),
     newDigester: () => openReplyDigester(),
+  };
+  const rechecks = openRechecks({
+    ...shared,
+    sides,
+    recordPlans: record.verdicts.plans,
+    credentialsOf: (user) => clients.credentialsOf(user),
+  });
+  const mirror = openMirrorParts({
+    ...shared,
+    rechecks,
+    random: Math.random,
+    recorder: record.verdicts,
+    drifted: record.drifted,
+    noteOwed: (tables) => record.owed.note(tables),
     dial: (side, startup, own) => sides.dial(side, startup, own),
     cancel: (side, server) => void sides.cancel(side, server),
     ask: (side, sql, values) => upstreams.ask(side, sql, values),
-    sequenceNotKept: (error) =>
-      log.warn(
-        { error: messageOf(error) },
-        "a sequence of the shadow could not be set back after a rehearsal, so a gap is left in it",
-      ),
+    sequenceNotKept: (error) => log.warn({ error: messageOf(error) }, SEQUENCE_NOT_KEPT),
+    ruleApplied: ({ name }) => record.verdicts.madeRules.applied(name),
     shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),
     refused: (user, sqlstate) =>
       log.warn({ user, sqlstate }, "the shadow refused a login, so nothing of it is compared"),
@@ -162,7 +189,16 @@ function openParts(
     primary,
     setPrimary,
   });
-  return { record, numbers, upstreams, mirror, clients };
+  return { record, rules, numbers, upstreams, position, rechecks, mirror, clients };
+}
+
+function openRules(
+  settings: MigrationSettings,
+  { verdicts }: MigrationRecord,
+  { readKnownNames }: Upstreams,
+  { clock, log }: MigrationDeps,
+): RuleBook {
+  return openRuleBook({ settings, verdicts, clock, log, readKnownNames });
 }
 
 function migrationOf(
@@ -171,7 +207,7 @@ function migrationOf(
   { conductor, listener }: { readonly conductor: Conductor; readonly listener: Listener },
   clock: Clock,
 ): Migration {
-  const { record, numbers, upstreams, mirror, clients } = parts;
+  const { record, rules, numbers, upstreams, position, rechecks, mirror, clients } = parts;
   const { sessions, relays } = clients;
   const timeCheck = checkTimes(mirror, clock);
   const forgetOwed = (): void => {
@@ -183,13 +219,19 @@ function migrationOf(
     settings,
     catalogues: upstreams.catalogues,
     mirror,
+    position,
+    rechecks,
     record,
+    rules,
     conductor,
     sessions,
     relays,
     numbers,
     listener,
-    reload: (config) => settings.replace(withLiveEntries(settings.config(), config)),
+    reload(config) {
+      settings.replace(withLiveEntries(settings.config(), config));
+      rules.reloaded();
+    },
     async drain(deadlineMs, giveUp) {
       listener.stop();
       await conductor.close();
@@ -205,6 +247,8 @@ function migrationOf(
       forgetOwed();
       for (const shadow of mirror.live) shadow.close();
       await mirror.rehearsals.sequences.close();
+      rechecks.close();
+      position.close();
       await conductor.close();
       await upstreams.close();
       record.close();

@@ -47,7 +47,8 @@ export async function openMigrations(
         log,
         analyser,
         control,
-        openRecord: (settings) => openMigrationRecord(settings, { clock, database, control, log }),
+        openRecord: (settings) =>
+          openMigrationRecord(settings, { clock, database, control, log, analyser }),
         nextSession: () => ++session,
         loginSecret,
       });

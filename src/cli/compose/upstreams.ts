@@ -9,6 +9,8 @@ import type { Side } from "../../routing/side.ts";
 import type { AdminClient, AdminRows } from "../../upstream/admin-client.ts";
 import { openAdminClient } from "../../upstream/admin-client.ts";
 import { readCatalogue, readScramVerifiers } from "../../upstream/catalogue.ts";
+import type { Names } from "../../upstream/known-names.ts";
+import { readKnownNames } from "../../upstream/known-names.ts";
 import { readTables } from "../../upstream/table-catalogue.ts";
 import { openScramCache } from "../../upstream/scram-cache.ts";
 import type { Catalogues } from "./catalogues.ts";
@@ -25,6 +27,8 @@ export type Upstreams = {
   readonly catalogues: Catalogues;
   /** Runs a statement of Twinwire's own. @throws CodedError */
   ask(side: Side, sql: string, values: readonly string[]): Promise<AdminRows>;
+  /** Which of the names a side knows. @throws CodedError */
+  readKnownNames(side: Side, names: Names): Promise<Names>;
   close(): Promise<void>;
 };
 
@@ -76,6 +80,7 @@ export function openUpstreams(settings: MigrationSettings, deps: UpstreamsDeps):
     loginKeys,
     catalogues,
     ask: (side, sql, values) => admins[side].query(sql, values),
+    readKnownNames: (side, names) => readKnownNames(admins[side], names),
     sides: openSides({
       ...dialDeps,
       target: (side) => settings.config()[side].url,

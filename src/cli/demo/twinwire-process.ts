@@ -76,6 +76,8 @@ function configText(databases: DemoDatabases, folder: string): string {
     users: [{ name: ${DEMO_USER}, password: "\${DEMO_APP_PASSWORD}" }]
     # Nothing replicates between the demo's databases: every write goes to both.
     shadow: { enabled: true, sample: 1.0, writes: apply, timeout: 10s, queue: { exchanges: 4096, bytes: 16MiB } }
+    # What is written on one side is on the other within milliseconds, so a difference need not last long to be one.
+    compare: { recheck: { patience: 500ms } }
     replication: { managed: false }
     cutover: { max_pause: 5s }
 admin: { address: "127.0.0.1:0" }

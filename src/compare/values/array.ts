@@ -1,20 +1,32 @@
 import type { Buffer } from "node:buffer";
-import type { TypeNames } from "../context.ts";
 import { structuredFamily } from "./structured.ts";
-import type { FamilyOf, Piece, Structure } from "./structured.ts";
-import type { Family, Raw } from "./value.ts";
+import type { Piece, Structure } from "./structured.ts";
+import type { Family, Raw, SideTypes } from "./value.ts";
 
-/** An array of `elementName`: dimensions with their lower bounds, then the elements. */
-export function arrayFamily(elementName: string, familyOf: FamilyOf): Family {
-  const element = familyOf(elementName);
-  const delimiter = elementName === "box" ? ";" : ",";
+/** An array: dimensions with their lower bounds, then the elements. */
+export function arrayFamily(element: Family): Family {
+  const delimiter = element.group === "box" ? ";" : ",";
   return structuredFamily({
     group: `array of ${element.group}`,
     read: (raw, types) =>
-      typeof raw === "string"
-        ? readText(raw, element, delimiter)
-        : readBinary(raw, familyOf, types, element),
+      typeof raw === "string" ? readText(raw, element, delimiter) : readBinary(raw, types, element),
     differs: "array_value",
+    piece: "element",
+  });
+}
+
+/** int2vector and oidvector: an array from 0 on, written as `1 2 3`. */
+export function vectorFamily(element: Family): Family {
+  return structuredFamily({
+    group: `vector of ${element.group}`,
+    read: (raw, types) => {
+      if (typeof raw !== "string") return readBinary(raw, types, element);
+      if (raw === "") return { shape: "empty", pieces: [] };
+      const pieces = raw.split(" ").map((item): Piece => ({ family: element, raw: item }));
+      return { shape: `0+${pieces.length}`, pieces };
+    },
+    differs: "array_value",
+    piece: "element",
   });
 }
 
@@ -79,26 +91,23 @@ function readElement(walk: Walk, delimiter: string): string | null {
 }
 
 /** int32 dimensions, int32 has-null, int32 element oid, per dimension int32 length and lower bound, then cells. */
-function readBinary(
-  raw: Buffer,
-  familyOf: FamilyOf,
-  types: TypeNames,
-  element: Family,
-): Structure | undefined {
+function readBinary(raw: Buffer, types: SideTypes, element: Family): Structure | undefined {
   if (raw.length < 12) return undefined;
   const dimensions = raw.readInt32BE(0);
   if (dimensions === 0) return { shape: "empty", pieces: [] };
   if (dimensions < 0 || dimensions > MAX_DIMENSIONS || raw.length < 12 + dimensions * 8) {
     return undefined;
   }
-  const name = types(raw.readUInt32BE(8));
-  const family = name === undefined ? element : familyOf(name);
+  const told = types.family(raw.readUInt32BE(8));
+  const family = told.isUnknown === true ? element : told;
   const shape: string[] = [];
   for (let index = 0; index < dimensions; index++) {
     const at = 12 + index * 8;
     shape.push(`${raw.readInt32BE(at + 4)}+${raw.readInt32BE(at)}`);
   }
   const pieces = readBinaryCells(raw, 12 + dimensions * 8, () => family);
+  // An oidvector without elements has a dimension all the same.
+  if (pieces?.length === 0) return { shape: "empty", pieces };
   return pieces && { shape: shape.join(","), pieces };
 }
 

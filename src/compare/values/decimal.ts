@@ -37,6 +37,16 @@ export function decimalsWithin(
   return limits.some((limit) => limit !== undefined && distanceWithin(a, b, limit));
 }
 
+/** Whether two numbers lie exactly so far from each other. */
+export function decimalsApart(first: string, second: string, distance: string): boolean {
+  const [a, b, apart] = [first, second, distance].map(parseDecimal);
+  if (a === undefined || b === undefined || apart === undefined) return false;
+  const scaled = scaledTogether([a, b, apart]);
+  if (scaled === undefined) return false;
+  const [x = 0n, y = 0n, gap = 0n] = scaled;
+  return x - y === gap || y - x === gap;
+}
+
 /** The text of a binary numeric: int16 digits, weight, uint16 sign, scale, then digits to base 10000. */
 export function numericText(bytes: Buffer): string | undefined {
   if (bytes.length < 8) return undefined;
@@ -85,15 +95,20 @@ function times(a: Decimal, b: Decimal | undefined): Decimal | undefined {
 }
 
 function distanceWithin(a: Decimal, b: Decimal, limit: Decimal): boolean {
-  const lowest = Math.min(a.exponent, b.exponent, limit.exponent);
-  const highest = Math.max(a.exponent, b.exponent, limit.exponent);
+  const scaled = scaledTogether([a, b, { ...limit, negative: false }]);
+  if (scaled === undefined) return false;
+  const [x = 0n, y = 0n, bound = 0n] = scaled;
+  return x - y <= bound && y - x <= bound;
+}
+
+/** The numbers as integers in units of the smallest of their exponents. Undefined: too far apart. */
+function scaledTogether(decimals: readonly Decimal[]): bigint[] | undefined {
+  const exponents = decimals.map(({ exponent }) => exponent);
+  const lowest = Math.min(...exponents);
   // A hundred thousand zeros would be exact and useless; nobody tolerates across such a range.
-  if (highest - lowest > 2000) return false;
-  const scaled = (value: Decimal): bigint =>
-    BigInt(value.digits || "0") *
-    10n ** BigInt(value.exponent - lowest) *
-    (value.negative ? -1n : 1n);
-  const distance = scaled(a) - scaled(b);
-  const bound = scaled({ ...limit, negative: false });
-  return distance <= bound && -distance <= bound;
+  if (Math.max(...exponents) - lowest > 2000) return undefined;
+  return decimals.map(
+    ({ digits, exponent, negative }) =>
+      BigInt(digits || "0") * 10n ** BigInt(exponent - lowest) * (negative ? -1n : 1n),
+  );
 }

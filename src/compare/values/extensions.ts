@@ -10,6 +10,7 @@ export const HSTORE: Family = structuredFamily({
   group: "hstore",
   read: (raw) => structure(typeof raw === "string" ? textPairs(raw) : binaryPairs(raw)),
   differs: "value",
+  piece: "pair",
 });
 
 /** tsvector: `'a':1A 'b'`; binary is int32 count, then word\0, int16 positions, uint16 each. */

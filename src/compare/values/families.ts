@@ -1,44 +1,54 @@
-import { arrayFamily } from "./array.ts";
+import { arrayFamily, vectorFamily } from "./array.ts";
 import { HSTORE, TSVECTOR } from "./extensions.ts";
 import { geometricFamily } from "./geometric.ts";
+import { LSN, OBJECT_NAME, SINGLE_BYTE, SNAPSHOT, TID, VERSIONED_TEXT } from "./internals.ts";
 import { INTERVAL } from "./interval.ts";
 import { JSON_DOCUMENT } from "./json.ts";
 import { BITS, MAC, NETWORK } from "./network.ts";
 import { FLOAT4, FLOAT8, INTEGER, MONEY, NUMERIC, UNSIGNED } from "./numbers.ts";
 import { multirangeFamily, rangeFamily } from "./range.ts";
-import { recordFamily, unknownFamily } from "./record.ts";
-import { BOOLEAN, BYTEA, LABEL, PADDED, TEXT, UUID } from "./texts.ts";
+import { RECORD, UNKNOWN } from "./record.ts";
+import { BOOLEAN, BYTEA, PADDED, TEXT, UUID } from "./texts.ts";
 import { DATE, TIMESTAMP, TIMESTAMPTZ, TIME_OF_DAY, TIME_OF_DAY_ZONED } from "./times.ts";
+import { TSQUERY } from "./tsquery.ts";
 import type { Family } from "./value.ts";
 
-/** The family of a type by its name in `pg_type`; for a name unknown to us, bytes compared. */
+/** The family of one of PostgreSQL's own types or an extension's by its name in `pg_type`. */
 export function familyOf(typeName: string | undefined): Family {
   if (typeName === undefined) return UNKNOWN;
   const known = FAMILIES.get(typeName);
   if (known !== undefined) return known;
   const bound = RANGES.get(typeName);
-  if (bound !== undefined) return rangeFamily(bound, familyOf);
+  if (bound !== undefined) return rangeFamily(bound);
   const multiBound = RANGES.get(typeName.replace(/multirange$/, "range"));
-  if (multiBound !== undefined) return multirangeFamily(multiBound, familyOf);
-  if (typeName.startsWith("_")) return arrayFamily(typeName.slice(1), familyOf);
+  if (multiBound !== undefined) return multirangeFamily(rangeFamily(multiBound));
+  if (typeName.startsWith("_")) return arrayFamily(familyOf(typeName.slice(1)));
   return UNKNOWN;
 }
 
-/** Whether we know how values of the type are written. */
-export function isKnownType(typeName: string | undefined): boolean {
-  return familyOf(typeName) !== UNKNOWN;
-}
-
-const UNKNOWN: Family = unknownFamily(familyOf);
-
-const RANGES: ReadonlyMap<string, string> = new Map([
-  ["int4range", "int4"],
-  ["int8range", "int8"],
-  ["numrange", "numeric"],
-  ["daterange", "date"],
-  ["tsrange", "timestamp"],
-  ["tstzrange", "timestamptz"],
+/** What their bounds are. */
+const RANGES: ReadonlyMap<string, Family> = new Map([
+  ["int4range", INTEGER],
+  ["int8range", INTEGER],
+  ["numrange", NUMERIC],
+  ["daterange", DATE],
+  ["tsrange", TIMESTAMP],
+  ["tstzrange", TIMESTAMPTZ],
 ]);
+
+const OBJECT_TYPES: readonly string[] = [
+  "regproc",
+  "regprocedure",
+  "regoper",
+  "regoperator",
+  "regclass",
+  "regtype",
+  "regrole",
+  "regnamespace",
+  "regcollation",
+  "regconfig",
+  "regdictionary",
+];
 
 const FAMILIES: ReadonlyMap<string, Family> = new Map([
   ["int2", INTEGER],
@@ -59,8 +69,9 @@ const FAMILIES: ReadonlyMap<string, Family> = new Map([
   ["unknown", TEXT],
   ["cstring", TEXT],
   ["xml", TEXT],
+  ["refcursor", TEXT],
   ["bpchar", PADDED],
-  ["char", LABEL],
+  ["char", SINGLE_BYTE],
   ["bool", BOOLEAN],
   ["bytea", BYTEA],
   ["uuid", UUID],
@@ -78,11 +89,22 @@ const FAMILIES: ReadonlyMap<string, Family> = new Map([
   ["macaddr8", MAC],
   ["bit", BITS],
   ["varbit", BITS],
-  ...["point", "line", "lseg", "box", "path", "polygon", "circle"].map((name): [string, Family] => [
-    name,
-    geometricFamily(name),
-  ]),
+  ...["point", "line", "lseg", "box", "path", "polygon", "circle", "cube"].map(
+    (name): [string, Family] => [name, geometricFamily(name)],
+  ),
   ["tsvector", TSVECTOR],
+  ["tsquery", TSQUERY],
+  ["pg_lsn", LSN],
+  ["tid", TID],
+  ["pg_snapshot", SNAPSHOT],
+  ["txid_snapshot", SNAPSHOT],
+  ["int2vector", vectorFamily(INTEGER)],
+  ["oidvector", vectorFamily(UNSIGNED)],
+  ...["jsonpath", "ltree", "lquery", "ltxtquery"].map((name): [string, Family] => [
+    name,
+    VERSIONED_TEXT,
+  ]),
+  ...OBJECT_TYPES.map((name): [string, Family] => [name, OBJECT_NAME]),
   ["hstore", HSTORE],
-  ["record", recordFamily(familyOf, "value")],
+  ["record", RECORD],
 ]);

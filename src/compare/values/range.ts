@@ -1,26 +1,26 @@
 import type { Buffer } from "node:buffer";
 import { structuredFamily } from "./structured.ts";
-import type { FamilyOf, Piece, Structure } from "./structured.ts";
+import type { Piece, Structure } from "./structured.ts";
 import type { Family } from "./value.ts";
 
-/** A range over `boundName`: `[1,10)`, `(,5]`, `empty`. */
-export function rangeFamily(boundName: string, familyOf: FamilyOf): Family {
-  const bound = familyOf(boundName);
+/** A range: `[1,10)`, `(,5]`, `empty`. */
+export function rangeFamily(bound: Family): Family {
   return structuredFamily({
     group: `range of ${bound.group}`,
     read: (raw) => (typeof raw === "string" ? readText(raw, bound) : readBinary(raw, bound)),
     differs: "value",
+    piece: "bound",
   });
 }
 
-/** A multirange over `boundName`: `{[1,3),[5,8)}`; binary is int32 count, then int32 length and range each. */
-export function multirangeFamily(boundName: string, familyOf: FamilyOf): Family {
-  const range = rangeFamily(boundName, familyOf);
+/** A multirange: `{[1,3),[5,8)}`; binary is int32 count, then int32 length and range each. */
+export function multirangeFamily(range: Family): Family {
   return structuredFamily({
     group: `multirange of ${range.group}`,
     read: (raw) =>
       typeof raw === "string" ? readMultirangeText(raw, range) : readMultirange(raw, range),
     differs: "value",
+    piece: "range",
   });
 }
 

@@ -1,61 +1,71 @@
 import type { Buffer } from "node:buffer";
-import type { TypeNames } from "../context.ts";
+import { FLOAT8 } from "./numbers.ts";
 import { structuredFamily } from "./structured.ts";
-import type { FamilyOf, Piece, Structure } from "./structured.ts";
+import type { Piece, Structure } from "./structured.ts";
 import { LABEL } from "./texts.ts";
-import type { Family, Raw, Value } from "./value.ts";
+import { TIMESTAMPTZ } from "./times.ts";
+import type { Family, Raw, SideTypes, Value } from "./value.ts";
 
 /**
- * Types we know nothing of: enums, composites, extensions' types. What shows by its form what it is
- * (a record, a timestamp with its zone, a float in full) is compared as that, the rest as bytes.
+ * Types we know nothing of: an extension's, or a user's before the catalogue was read. What shows by
+ * its form what it is (a record, a timestamp with its zone, a float in full) is compared as that,
+ * the rest as bytes.
  */
-export function unknownFamily(familyOf: FamilyOf): Family {
-  return {
-    ...LABEL,
-    canonical: (value) => familyByForm(value, familyOf).canonical(value),
-    compare: (primary, shadow) => {
-      const family = familyByForm(primary, familyOf);
-      return family.group === familyByForm(shadow, familyOf).group
-        ? family.compare(primary, shadow)
-        : LABEL.compare(primary, shadow);
-    },
-  };
-}
+export const UNKNOWN: Family = {
+  ...LABEL,
+  canonical: (value) => familyByForm(value).canonical(value),
+  compare: (primary, shadow) => {
+    const family = familyByForm(primary);
+    return family.group === familyByForm(shadow).group
+      ? family.compare(primary, shadow)
+      : LABEL.compare(primary, shadow);
+  },
+  hint: (primary, shadow) => {
+    const family = familyByForm(primary);
+    return family.group === familyByForm(shadow).group ? family.hint?.(primary, shadow) : undefined;
+  },
+  isUnknown: true,
+};
 
-function familyByForm({ raw, types }: Value, familyOf: FamilyOf): Family {
-  if (readRecord(raw, types, familyOf) !== undefined) return familyOf("record");
+function familyByForm({ raw, types }: Value): Family {
+  if (readRecord(raw, types, []) !== undefined) return RECORD;
   if (typeof raw !== "string") return LABEL;
-  if (ZONED_TIMESTAMP.test(raw)) return familyOf("timestamptz");
-  return LONG_FRACTION.test(raw) && raw.replace(/\D/g, "").length >= 15
-    ? familyOf("float8")
-    : LABEL;
+  if (ZONED_TIMESTAMP.test(raw)) return TIMESTAMPTZ;
+  return LONG_FRACTION.test(raw) && raw.replace(/\D/g, "").length >= 15 ? FLOAT8 : LABEL;
 }
 
 const ZONED_TIMESTAMP = /^\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d/;
 const LONG_FRACTION = /^-?\d+\.\d+(?:e[+-]\d+)?$/;
 
-/** Composite values: `(1,"a b",)` in text, which does not name its types; binary does. */
-export function recordFamily(familyOf: FamilyOf, differs: "value"): Family {
+/**
+ * Composite values: `(1,"a b",)` in text, which does not name its types; binary does. `fields` are
+ * those that the catalogue has for the type.
+ */
+export function recordFamily(fields: readonly Family[]): Family {
   return structuredFamily({
     group: "record",
-    read: (raw, types) => readRecord(raw, types, familyOf),
-    differs,
+    read: (raw, types) => readRecord(raw, types, fields),
+    differs: "value",
+    piece: "field",
   });
 }
 
-function readRecord(raw: Raw, types: TypeNames, familyOf: FamilyOf): Structure | undefined {
-  return typeof raw === "string" ? readText(raw, familyOf) : readBinary(raw, types, familyOf);
+/** A row of no declared type: `ROW(1, 'a')`. */
+export const RECORD: Family = recordFamily([]);
+
+function readRecord(raw: Raw, types: SideTypes, fields: readonly Family[]): Structure | undefined {
+  return typeof raw === "string" ? readText(raw, fields) : readBinary(raw, types);
 }
 
 /** @see https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX */
-function readText(text: string, familyOf: FamilyOf): Structure | undefined {
+function readText(text: string, fields: readonly Family[]): Structure | undefined {
   if (!text.startsWith("(") || !text.endsWith(")")) return undefined;
   const pieces: Piece[] = [];
   let at = 1;
   for (;;) {
     const field = readField(text, at);
     if (field === undefined) return undefined;
-    pieces.push({ family: familyOf(undefined), raw: field.raw });
+    pieces.push({ family: fields[pieces.length] ?? UNKNOWN, raw: field.raw });
     at = field.end + 1;
     if (text[field.end] === ")") break;
   }
@@ -84,7 +94,7 @@ function readField(text: string, start: number): { raw: string | null; end: numb
 }
 
 /** int32 count, then per field int32 type oid, int32 length (-1 is NULL) and bytes. */
-function readBinary(raw: Buffer, types: TypeNames, familyOf: FamilyOf): Structure | undefined {
+function readBinary(raw: Buffer, types: SideTypes): Structure | undefined {
   if (raw.length < 4) return undefined;
   const count = raw.readInt32BE(0);
   if (count < 0 || count > 1664 || raw.length < 4 + count * 8) return undefined;
@@ -92,7 +102,7 @@ function readBinary(raw: Buffer, types: TypeNames, familyOf: FamilyOf): Structur
   let at = 4;
   for (let index = 0; index < count; index++) {
     if (at + 8 > raw.length) return undefined;
-    const family = familyOf(types(raw.readUInt32BE(at)));
+    const family = types.family(raw.readUInt32BE(at));
     const length = raw.readInt32BE(at + 4);
     at += 8;
     if (length > raw.length - at) return undefined;

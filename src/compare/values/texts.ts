@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { divergent, latin1, readable, scalarFamily, tolerated } from "./value.ts";
-import type { Difference, Family } from "./value.ts";
+import type { Difference, Family, Value } from "./value.ts";
 
 /** text, varchar, name, xml and everything else that is its own text in both formats. */
 export const TEXT: Family = {
@@ -8,6 +8,7 @@ export const TEXT: Family = {
   canonical: ({ raw }) => latin1(raw),
   compare: (primary, shadow) => compareTexts(latin1(primary.raw), latin1(shadow.raw), false),
   render: (raw) => readable(latin1(raw)),
+  hint: hintAtText,
 };
 
 /** bpchar: `char(n)` is padded, and its trailing spaces mean nothing. */
@@ -16,6 +17,7 @@ export const PADDED: Family = {
   canonical: ({ raw }) => latin1(raw).replace(/ +$/, ""),
   compare: (primary, shadow) => compareTexts(latin1(primary.raw), latin1(shadow.raw), true),
   render: (raw) => readable(latin1(raw)),
+  hint: hintAtText,
 };
 
 /** Labels and types unknown to us: bytes in text clothes. */
@@ -67,6 +69,21 @@ export const UUID: Family = scalarFamily({
   render: (raw) =>
     raw.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5"),
 });
+
+/** What texts tell of how they differ. */
+function hintAtText(primary: Value, shadow: Value): string | undefined {
+  const [a, b] = [readable(latin1(primary.raw)), readable(latin1(shadow.raw))];
+  const spaceless = (text: string): string => text.replace(/\s+/g, "");
+  if (a.trimEnd() === b.trimEnd() || a.toLowerCase() === b.toLowerCase()) return undefined;
+  if (a.normalize("NFC") === b.normalize("NFC")) return "the same characters, composed differently";
+  if (spaceless(a) === spaceless(b)) return "in spaces and line ends only";
+  if (a === "" || b === "") return "one is empty";
+  if (a.startsWith(b) || b.startsWith(a)) return "one is the beginning of the other";
+  const isGarbled = (text: string, other: string): boolean =>
+    Buffer.from(text, "utf8").toString("latin1") === other;
+  if (isGarbled(a, b) || isGarbled(b, a)) return "one is the other's UTF-8 read as Latin-1";
+  return undefined;
+}
 
 function compareTexts(a: string, b: string, padded: boolean): Difference | undefined {
   if (a === b) return undefined;

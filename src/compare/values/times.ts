@@ -68,7 +68,23 @@ function momentFamily(
     },
     compare: (primary, shadow) => compareMoments(read(primary.raw), read(shadow.raw)),
     render: (raw) => renderMoment(binary(raw), group),
+    hint: (primary, shadow) => hintAtMoments(read(primary.raw), read(shadow.raw)),
   };
+}
+
+const MINUTE_US = 60_000_000n;
+
+/** Whole hours come of time zones, cut fractions of casts and drivers. */
+function hintAtMoments(a: Moment | undefined, b: Moment | undefined): string | undefined {
+  if (a === undefined || b === undefined || sameMoment(a, b)) return undefined;
+  const [x, y] = [a, b].map(({ monthFirst, dayFirst }) => monthFirst ?? dayFirst);
+  if (typeof x !== "bigint" || typeof y !== "bigint") return undefined;
+  const apart = x > y ? x - y : y - x;
+  if (apart === DAY_US) return "by exactly one day";
+  if (apart < 26n * 60n * MINUTE_US && apart % (15n * MINUTE_US) === 0n) {
+    return `by exactly ${timeText(apart).slice(0, 5)} hours, as another time zone makes it`;
+  }
+  return apart < 1_000_000n ? "in the fraction of a second only" : undefined;
 }
 
 function compareMoments(a: Moment | undefined, b: Moment | undefined): Difference | undefined {

@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import type { TypeNames } from "../context.ts";
 import type { DifferenceReason } from "../verdict.ts";
 
 /**
@@ -8,8 +7,15 @@ import type { DifferenceReason } from "../verdict.ts";
  */
 export type Raw = string | Buffer;
 
-/** A raw value and the names of its own side's types: binary arrays and records hold oids. */
-export type Value = { readonly raw: Raw; readonly types: TypeNames };
+/** The types of one side by oid, as far as they are known. */
+export type SideTypes = {
+  /** As in `pg_type`. */
+  name(oid: number): string | undefined;
+  family(oid: number): Family;
+};
+
+/** A raw value and its own side's types: binary arrays and records hold oids. */
+export type Value = { readonly raw: Raw; readonly types: SideTypes };
 
 /** How two values differ. `tolerated`: the same value, written differently. */
 export type Difference = { readonly reason: DifferenceReason; readonly tolerated: boolean };
@@ -24,6 +30,10 @@ export type Family = {
   readonly compare: (primary: Value, shadow: Value) => Difference | undefined;
   /** A binary value in words, where it can be said. */
   readonly render?: (raw: Buffer) => string | undefined;
+  /** More about a difference for people, without a value: how far apart, which element. */
+  readonly hint?: (primary: Value, shadow: Value) => string | undefined;
+  /** Nothing is known of the type: a family that knows more reads both values better. */
+  readonly isUnknown?: boolean;
 };
 
 export function divergent(reason: DifferenceReason): Difference {
@@ -41,11 +51,12 @@ export function scalarFamily(options: {
   readonly read: (raw: Raw) => string | undefined;
   /** When the spellings differ. */
   readonly differs: DifferenceReason;
-  /** When the spellings agree although text was written differently. */
+  /** When the spellings agree although one format was written differently. */
   readonly format: DifferenceReason;
   readonly render?: (raw: Buffer) => string | undefined;
+  readonly hint?: Family["hint"];
 }): Family {
-  const { read, group, render } = options;
+  const { read, group, render, hint } = options;
   return {
     group,
     canonical: ({ raw }) => read(raw),
@@ -53,10 +64,11 @@ export function scalarFamily(options: {
       const a = read(primary.raw);
       const b = read(shadow.raw);
       if (a === undefined || b === undefined || a !== b) return divergent(options.differs);
-      const bothText = typeof primary.raw === "string" && typeof shadow.raw === "string";
-      return bothText ? tolerated(options.format) : undefined;
+      const oneFormat = typeof primary.raw === typeof shadow.raw;
+      return oneFormat ? tolerated(options.format) : undefined;
     },
     ...(render ? { render } : {}),
+    ...(hint ? { hint } : {}),
   };
 }
 

@@ -102,7 +102,7 @@ export class FrameReader {
     const { interesting, wholeBytes } = this.#limits;
     while (end - at >= HEADER_BYTES) {
       const type = bytes[at] as number;
-      const length = bytes.readUInt32BE(at + 1);
+      const length = lengthAt(bytes, at + 1);
       if (!this.#fits(type, length)) return this.#fail(type, length, at);
       const next = at + 1 + length;
       if (next > end) return this.#keepRest(bytes, at, end, { type, size: 1 + length, wholeBytes });
@@ -178,7 +178,7 @@ export class FrameReader {
       if (this.#carried < HEADER_BYTES) return at;
     }
     const type = this.#carry[0] as number;
-    const length = this.#carry.readUInt32BE(1);
+    const length = lengthAt(this.#carry, 1);
     if (!this.#fits(type, length)) return this.#fail(type, length, start);
     const size = 1 + length;
     const missing = size - this.#carried;
@@ -222,6 +222,12 @@ export class FrameReader {
     this.#position = at;
     return -1;
   }
+}
+
+/** The 32 bits at `at`, which are there. Read for every frame: no check, no arithmetic but this. */
+function lengthAt(bytes: Buffer, at: number): number {
+  const high = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
+  return (high | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0;
 }
 
 const EMPTY = Buffer.alloc(0);

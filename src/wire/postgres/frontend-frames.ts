@@ -7,9 +7,14 @@ export type TextRange = { readonly start: number; readonly end: number };
 
 const HEADER_BYTES = 5;
 
+/** Names are short, mostly empty: so many bytes are looked at faster than native code is called. */
+const LOOP_BYTES = 16;
+
 /** The end of the zero-terminated string at `at`, or -1. */
 function terminator(bytes: Buffer, at: number, end: number): number {
-  const found = bytes.indexOf(0, at);
+  const near = Math.min(at + LOOP_BYTES, end);
+  for (let index = at; index < near; index++) if (bytes[index] === 0) return index;
+  const found = bytes.indexOf(0, near);
   return found >= 0 && found < end ? found : -1;
 }
 
@@ -99,12 +104,8 @@ export function describedStatement(bytes: Buffer, start: number, end: number): s
   return parts?.what === "statement" ? parts.name : undefined;
 }
 
-/** Bind: the result format codes at its end, after the formats and values of the parameters. */
-export function bindResultFormats(
-  bytes: Buffer,
-  start: number,
-  end: number,
-): readonly number[] | undefined {
+/** Bind: formats and values of the parameters, between the names and the result formats. */
+export function bindParameters(bytes: Buffer, start: number, end: number): TextRange | undefined {
   const portalEnd = terminator(bytes, start + HEADER_BYTES, end);
   const statementEnd = portalEnd < 0 ? -1 : terminator(bytes, portalEnd + 1, end);
   if (statementEnd < 0) return undefined;
@@ -119,9 +120,19 @@ export function bindResultFormats(
     if (!fits(4)) return undefined;
     at += 4 + Math.max(0, bytes.readInt32BE(at));
   }
-  if (!fits(2)) return undefined;
-  const count = bytes.readUInt16BE(at);
-  at += 2;
-  if (!fits(2 * count)) return undefined;
+  return at <= end ? { start: statementEnd + 1, end: at } : undefined;
+}
+
+/** Bind: the result format codes at its end. */
+export function bindResultFormats(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): readonly number[] | undefined {
+  const parameters = bindParameters(bytes, start, end);
+  if (parameters === undefined || parameters.end + 2 > end) return undefined;
+  const at = parameters.end + 2;
+  const count = bytes.readUInt16BE(parameters.end);
+  if (at + 2 * count > end) return undefined;
   return Array.from({ length: count }, (_, index) => bytes.readInt16BE(at + 2 * index));
 }

@@ -16,8 +16,17 @@ export const TERMINATE_MESSAGE: Buffer = Buffer.from([0x58, 0, 0, 0, 4]);
 
 /** Close of a prepared statement; the name as Latin-1. */
 export function closeStatementMessage(name: string): Buffer {
+  return ofStatement(0x43, name);
+}
+
+/** Describe of a prepared statement; the name as Latin-1. */
+export function describeStatementMessage(name: string): Buffer {
+  return ofStatement(0x44, name);
+}
+
+function ofStatement(type: number, name: string): Buffer {
   const frame = Buffer.allocUnsafe(7 + name.length);
-  frame[0] = 0x43;
+  frame[0] = type;
   frame.writeUInt32BE(6 + name.length, 1);
   frame[5] = 0x53;
   frame.write(name, 6, "latin1");

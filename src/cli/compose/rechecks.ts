@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../../base/clock.ts";
+import type { Comparer } from "../../compare/compare.ts";
+import type { Finding } from "../../compare/verdict.ts";
+import type { Recorder } from "../../divergence/recorder.ts";
+import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
+import type { Digester } from "../../mirror/answer-capture.ts";
+import { AnswerCapture } from "../../mirror/answer-capture.ts";
+import { askPlans } from "../../mirror/recheck/ask-plans.ts";
+import { Doubts } from "../../mirror/recheck/doubts.ts";
+import type { RecheckDeps, Settled } from "../../mirror/recheck/recheck.ts";
+import { recheck } from "../../mirror/recheck/recheck.ts";
+import { RecheckSession } from "../../mirror/recheck/recheck-session.ts";
+import type { ShadowPosition } from "../../mirror/shadow-position.ts";
+import type { Sides } from "../../proxy/sides.ts";
+import type { Side } from "../../routing/side.ts";
+import { otherSide } from "../../routing/side.ts";
+import type { Statement } from "../../sql/statement.ts";
+import type { Credentials } from "../../upstream/dial.ts";
+import type { Catalogues } from "./catalogues.ts";
+import type { MigrationSettings } from "./migration-settings.ts";
+
+/** Asking both sides of a migration again, on connections of Twinwire's own. */
+export type Rechecks = {
+  readonly doubts: Doubts;
+  /** How often asking again ended how. */
+  readonly outcomes: ReadonlyMap<Settled["outcome"], number>;
+  readonly count: (settled: Settled) => void;
+  /** Asks at once, whatever is waiting: for an operator. */
+  ask(exchange: RecordedExchange, finding: Finding): Promise<Settled>;
+  /** Asks both sides for the plans of a statement, unless it is asking already. */
+  askPlans(exchange: RecordedExchange, credentials: Credentials, statement: Statement): void;
+  close(): void;
+};
+
+type RechecksParts = {
+  readonly clock: Clock;
+  readonly settings: MigrationSettings;
+  readonly catalogues: Catalogues;
+  readonly sides: Sides;
+  readonly position: ShadowPosition;
+  readonly primary: () => Side;
+  readonly compare: Comparer;
+  readonly newDigester: () => Digester;
+  readonly recordPlans: Recorder["plans"];
+  readonly credentialsOf: (user: string) => Credentials | undefined;
+};
+
+export function openRechecks(parts: RechecksParts): Rechecks {
+  const { clock, settings, primary, credentialsOf } = parts;
+  const outcomes = new Map<Settled["outcome"], number>();
+  const count = ({ outcome }: Settled): void => {
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+  };
+  const askNow = async (
+    exchange: RecordedExchange,
+    finding: Finding,
+    varies: boolean,
+    credentials: Credentials,
+  ): Promise<Settled> => {
+    const side = primary();
+    const settled = await recheck(depsFor(parts, side, credentials), exchange, finding, varies);
+    if (primary() === side) return settled;
+    const { attempts, tookMs, askedTwice } = settled;
+    const detail = "The sides swapped while it was asked again.";
+    return { outcome: "unsettled", detail, attempts, tookMs, askedTwice };
+  };
+  const doubts = new Doubts({
+    clock,
+    recheck: ({ exchange, finding, varies, credentials }) =>
+      askNow(exchange, finding, varies, credentials),
+    limits: () => settings.config().compare.recheck,
+  });
+  return {
+    doubts,
+    outcomes,
+    count,
+    async ask(exchange, finding) {
+      const credentials = credentialsOf(exchange.user) ?? { kind: "none" };
+      const settled = await askNow(exchange, finding, true, credentials);
+      count(settled);
+      return settled;
+    },
+    askPlans: planAsker(parts),
+    close: () => doubts.close(),
+  };
+}
+
+/** One statement at a time: the next one that is slow comes soon enough. */
+function planAsker(parts: RechecksParts): Rechecks["askPlans"] {
+  const { clock, primary, recordPlans } = parts;
+  let asking = false;
+  return (exchange, credentials, statement) => {
+    if (asking) return;
+    asking = true;
+    const side = primary();
+    askPlans(depsFor(parts, side, credentials).openSession, exchange)
+      .then((plans) => {
+        if (plans === undefined || primary() !== side) return;
+        const { primary: ours, shadow: theirs } = plans;
+        const [old, fresh] = side === "old" ? [ours, theirs] : [theirs, ours];
+        recordPlans(statement, { atMs: clock.nowMs(), old, new: fresh });
+      })
+      // A side that cannot be asked now is asked when the next answer is slow.
+      .catch(() => undefined)
+      .finally(() => {
+        asking = false;
+      });
+  };
+}
+
+/** @param side the primary, from beginning to end of one recheck */
+function depsFor(parts: RechecksParts, side: Side, credentials: Credentials): RecheckDeps {
+  const { clock, settings, sides, position, catalogues, compare } = parts;
+  const sideOf = (role: "primary" | "shadow"): Side =>
+    role === "primary" ? side : otherSide(side);
+  return {
+    clock,
+    sleep: (ms) => sleep(ms),
+    openSession: (role, exchange) => {
+      const { user, parameters } = exchange;
+      const startup = { user, parameters, readOnly: true, limits: [] };
+      return RecheckSession.open(
+        {
+          clock,
+          dial: () => sides.dial(sideOf(role), startup, credentials),
+          cancel: (server) => void sides.cancel(sideOf(role), server),
+          newCapture: () =>
+            new AnswerCapture(settings.config().compare.keepBytes, parts.newDigester),
+          timeoutMs: settings.shadow().timeoutMs,
+        },
+        exchange,
+      );
+    },
+    compare: (one, other, statements, shape, bothPrimary) => {
+      const types = catalogues.typesWith(side);
+      const { primaryTypes, primaryShapes } = types;
+      const alike = { primaryTypes, primaryShapes, shadowTypes: primaryTypes };
+      return compare(one, other, {
+        statements,
+        remembered: () => shape,
+        rules: settings.rules(),
+        ...(bothPrimary ? { ...alike, shadowShapes: primaryShapes } : types),
+      });
+    },
+    position,
+    barrier: undefined,
+    patienceMs: settings.config().compare.recheck.patienceMs,
+  };
+}
