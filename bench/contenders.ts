@@ -205,10 +205,22 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
+/** With the queues it has by default: what does not fit is dropped, and its remark says how much that is. */
+export function startOrdinaryTwinwire(servers: Servers): Promise<Contender> {
+  return startTwinwireContender("Twinwire, all compared", servers, true, {});
+}
+
+/**
+ * Room enough that a shadow sharing two cores with everything else need not be spared anything: what is dropped
+ * would look cheap.
+ */
+const MUCH_ROOM: object = { exchanges: 65_536, bytes: "64MiB", total_bytes: "512MiB" };
+
 async function startTwinwireContender(
   name: ContenderName,
   servers: Servers,
   shadow: boolean,
+  queue = MUCH_ROOM,
 ): Promise<Contender> {
   const side = (server: EmbeddedPostgres): object => ({
     url: `postgres://postgres@127.0.0.1:${server.port}/postgres`,
@@ -222,14 +234,7 @@ async function startTwinwireContender(
         old: side(servers.old),
         new: side(servers.new),
         auth: { trust: true },
-        // Room enough that a shadow sharing two cores with everything else need not be spared anything:
-        // what is dropped would look cheap.
-        shadow: {
-          enabled: shadow,
-          sample: 1,
-          timeout: "60s",
-          queue: { exchanges: 65_536, bytes: "64MiB", total_bytes: "512MiB" },
-        },
+        shadow: { enabled: shadow, sample: 1, timeout: "60s", queue },
         replication: { managed: false },
       },
     ],

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [--relay]`: what Twinwire costs beside no proxy, HAProxy and PgBouncer, all from one run on one
+ * `npm run bench [-- --quick] [--relay] [--comparing]`: what Twinwire costs beside no proxy, HAProxy and PgBouncer, all from one run on one
  * machine. The contenders take turns within every round, so that whatever else the machine does hits them alike.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -8,7 +8,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { startPostgres } from "../src/cli/demo/embedded-postgres.ts";
-import { programPath, startContenders, stopContenders } from "./contenders.ts";
+import { comparingReport, measureComparing } from "./comparing.ts";
+import {
+  programPath,
+  startContenders,
+  startOrdinaryTwinwire,
+  stopContenders,
+} from "./contenders.ts";
 import type { Contender, Servers } from "./contenders.ts";
 import { readLargeResult } from "./large-result.ts";
 import type { Large, LargeRound, Small, SmallRound } from "./measurements.ts";
@@ -24,10 +30,13 @@ type Plan = {
   readonly largeMegabytes: number;
   /** Also the least a proxy in Node can be, as a floor. */
   readonly relay: boolean;
+  /** Only what comparing costs and how much of the traffic is compared. */
+  readonly comparing: boolean;
 };
 
-const FULL: Plan = { rounds: 3, seconds: 3, largeRounds: 2, largeMegabytes: 1000, relay: false };
-const QUICK: Plan = { rounds: 1, seconds: 2, largeRounds: 1, largeMegabytes: 200, relay: false };
+const PLAIN = { relay: false, comparing: false };
+const FULL: Plan = { rounds: 3, seconds: 3, largeRounds: 2, largeMegabytes: 1000, ...PLAIN };
+const QUICK: Plan = { rounds: 1, seconds: 2, largeRounds: 1, largeMegabytes: 200, ...PLAIN };
 const SCALE = 5;
 
 const SETTINGS: readonly Setting[] = (["simple", "extended", "prepared"] as const).flatMap(
@@ -55,10 +64,13 @@ async function main(plan: Plan, signal: AbortSignal): Promise<void> {
     const { contenders, missing } = await startContenders(servers, folder, plan.relay);
     if (pgbench === undefined) missing.push("pgbench");
     try {
-      await compete(plan, contenders, missing, pgbench, signal);
+      if (!plan.comparing) await compete(plan, contenders, missing, pgbench, signal);
     } finally {
       await stopContenders(contenders);
     }
+    progress("comparing");
+    console.log(comparingReport(await measureComparing(servers.old.port, signal)));
+    if (pgbench !== undefined) await fullLoad(plan, servers, pgbench);
   } finally {
     await Promise.all([servers.old.stop(), servers.new.stop()]);
   }
@@ -95,6 +107,21 @@ async function compete(
     if (remark !== undefined) console.log(`${contender.name}: ${remark}`);
   }
   if (missing.length > 0) console.log(`Not on this machine, so left out: ${missing.join(", ")}.`);
+}
+
+/** How much of the traffic is compared when clients ask as fast as they can and the queues are as they come. */
+async function fullLoad(plan: Plan, servers: Servers, pgbench: Pgbench): Promise<void> {
+  progress("full load");
+  const twinwire = await startOrdinaryTwinwire(servers);
+  try {
+    const setting = { mode: "prepared", clients: 8 } as const;
+    const { perSecond } = await selectOnly(pgbench, twinwire.port, setting, plan.seconds * 2);
+    if (twinwire.pid !== undefined) await idle(twinwire.pid);
+    console.log("### The share compared at full load\n");
+    console.log(`8 clients, ${perSecond.toFixed(0)} queries a second: ${await twinwire.remark()}`);
+  } finally {
+    await twinwire.stop();
+  }
 }
 
 async function manySmall(
@@ -199,12 +226,14 @@ const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     relay: { type: "boolean", default: false },
+    comparing: { type: "boolean", default: false },
   },
 });
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
 try {
-  await main({ ...(values.quick ? QUICK : FULL), relay: values.relay }, stop.signal);
+  const { relay, comparing } = values;
+  await main({ ...(values.quick ? QUICK : FULL), relay, comparing }, stop.signal);
 } catch (error) {
   if (!stop.signal.aborted) throw error;
   process.exitCode = 130;

@@ -13,6 +13,8 @@ import type { FileResult } from "./runner/test-file.ts";
 
 const AT_A_TIME = 2;
 const SLOW_MS = 10_000;
+/** A comment that a test wants to be read also when it passes. */
+const FIGURE = /^ *# figure: (.*)$/gm;
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 function testFiles(filters: readonly string[]): string[] {
@@ -39,6 +41,8 @@ function print(result: FileResult): void {
   console.log(
     `${failed > 0 ? "FAILED" : "ok    "} ${seconds}  ${result.name}  ${parts.join(", ")}`,
   );
+  for (const [, figure] of result.output.matchAll(FIGURE))
+    console.log(`                 ${figure}`);
   if (failed === 0) return;
   const line = "-".repeat(80);
   console.log(

@@ -212,6 +212,8 @@ export type FingerprintItem = {
   /** Reasons of the `incomparable` ones. */
   readonly incomparable: Readonly<Record<string, number>>;
   readonly verdicts: VerdictCounts;
+  /** What the statement leaves open, whether or not the sides have differed: `underspecified`, `ties`, … */
+  readonly advice: readonly string[];
   readonly latency: {
     readonly verdict: string;
     readonly old: Quantiles;

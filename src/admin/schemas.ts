@@ -138,6 +138,7 @@ const fingerprint = z.object({
   skipped: counts,
   incomparable: counts,
   verdicts,
+  advice: z.array(text).readonly(),
   latency: z.object({ verdict: text, old: quantiles, new: quantiles }),
   askedTwice: z.int(),
   varies: counts,

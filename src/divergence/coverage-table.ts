@@ -4,6 +4,7 @@ import {
   openLatencyHistogram,
   type SavedLatency,
 } from "../metrics/latency-histogram.ts";
+import type { Advice } from "../sql/relation-catalogue.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { CoverageTotals, FingerprintItem } from "./items.ts";
 import { latencyOf } from "./latency-verdict.ts";
@@ -71,6 +72,7 @@ function newEntry(fingerprint: string, statement: string): CoverageEntry {
     skipped: new Map(),
     incomparable: new Map(),
     toleratedReasons: new Map(),
+    advice: new Set(),
     askedTwice: 0,
     varies: new Map(),
     recordLatency(side, elapsedMs): void {
@@ -124,6 +126,8 @@ type SavedCounters = {
   readonly skipped: Readonly<Record<string, number>>;
   readonly incomparable: Readonly<Record<IncomparableReason, number>>;
   readonly toleratedReasons: Readonly<Record<string, number>>;
+  /** Not in what the first version stored. */
+  readonly advice?: readonly Advice[];
   readonly latency: { readonly old?: SavedLatency; readonly new?: SavedLatency };
   /** Not in what the first version stored. */
   readonly askedTwice?: number;
@@ -143,6 +147,7 @@ export function savedCounters({ coverage, latency, plans }: CoverageEntry): stri
     skipped: Object.fromEntries(coverage.skipped),
     incomparable: Object.fromEntries(coverage.incomparable),
     toleratedReasons: Object.fromEntries(coverage.toleratedReasons),
+    advice: [...coverage.advice],
     latency: { old: latency.old?.saved(), new: latency.new?.saved() },
     askedTwice: coverage.askedTwice,
     varies: Object.fromEntries(coverage.varies),
@@ -167,6 +172,7 @@ function restoreInto(entry: CoverageEntry, counters: string): void {
   for (const [reason, count] of Object.entries(saved.toleratedReasons)) {
     coverage.toleratedReasons.set(reason, count);
   }
+  for (const advice of saved.advice ?? []) coverage.advice.add(advice);
   coverage.askedTwice = saved.askedTwice ?? 0;
   for (const [column, count] of Object.entries(saved.varies ?? {})) {
     coverage.varies.set(column, count);
@@ -190,6 +196,7 @@ export function fingerprintItem(entry: CoverageEntry): FingerprintItem {
     skipped: Object.fromEntries(coverage.skipped),
     incomparable: Object.fromEntries(coverage.incomparable),
     verdicts: { match, tolerated, divergent, incomparable: total(coverage.incomparable) },
+    advice: [...coverage.advice],
     latency: judgedLatency(entry),
     askedTwice: coverage.askedTwice,
     varies: Object.fromEntries(coverage.varies),

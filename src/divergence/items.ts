@@ -50,6 +50,8 @@ export type FingerprintItem = {
     readonly divergent: number;
     readonly incomparable: number;
   };
+  /** What the statement leaves open, whether or not the sides have differed: `underspecified`, `ties`, … */
+  readonly advice: readonly string[];
   readonly latency: {
     readonly verdict: "improved" | "same" | "degraded" | "indeterminate";
     readonly old: Quantiles;

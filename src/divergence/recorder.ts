@@ -1,4 +1,5 @@
 import type { Finding, IncomparableReason } from "../compare/verdict.ts";
+import type { Advice } from "../sql/relation-catalogue.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { RecordedExchange } from "./recorded-exchange.ts";
 
@@ -27,6 +28,8 @@ export type Coverage = {
   readonly skipped: Map<string, number>;
   readonly incomparable: Map<IncomparableReason, number>;
   readonly toleratedReasons: Map<string, number>;
+  /** What its text leaves open, whether or not the sides have differed because of it. */
+  readonly advice: Set<Advice>;
   /** How often the primary was asked twice in one snapshot. */
   askedTwice: number;
   /** Output columns in which the primary then disagreed with itself, and how often; `` for whole rows. */

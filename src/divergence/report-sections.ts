@@ -1,5 +1,6 @@
 import { DIFFERENCE_REASONS, INCOMPARABLE_REASONS } from "../compare/verdict.ts";
 import type { DivergenceItem, FingerprintItem, Quantiles } from "./items.ts";
+import { leftOpen } from "./left-open.ts";
 import type { NotCompared, ReportData } from "./report-data.ts";
 
 /** A report as blocks, before it is Markdown or HTML. */
@@ -39,6 +40,7 @@ export function reportBlocks(data: ReportData): readonly Block[] {
     ...toleratedBlocks(data),
     ...ruleBlocks(data),
     ...notComparedBlocks(data),
+    ...leftOpenBlocks(data),
     ...driftedBlocks(data),
     ...statementBlocks(data),
     ...degradedBlocks(data),
@@ -210,6 +212,18 @@ function notComparedBlocks(data: ReportData): readonly Block[] {
     share(count, data.totals.seen),
   ]);
   return [heading(2, "Not compared, and why"), table(["reason", "why", "count", "share"], rows)];
+}
+
+function leftOpenBlocks({ fingerprints }: ReportData): readonly Block[] {
+  const rows = leftOpen(fingerprints).map(({ statement, why, seen, differed }) => {
+    return [statement, why, number(seen), number(differed)];
+  });
+  if (rows.length === 0) return [];
+  return [
+    heading(2, "Answers that the statement leaves open"),
+    table(["statement", "why", "seen", "differed"], rows.slice(0, STATEMENTS_SHOWN)),
+    ...moreThan(rows.length, Math.min(rows.length, STATEMENTS_SHOWN)),
+  ];
 }
 
 function driftedBlocks({ drifted }: ReportData): readonly Block[] {

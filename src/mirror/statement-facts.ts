@@ -9,11 +9,15 @@ import type { SkipReason } from "../routing/skip-reason.ts";
 import { transactionControl } from "../routing/transaction-control.ts";
 import type { FunctionCatalogue } from "../sql/analysis.ts";
 import { noiseOfFunction } from "../sql/builtin-functions.ts";
+import { adviceOf, withRelations } from "../sql/relation-catalogue.ts";
+import type { RelationCatalogue } from "../sql/relation-catalogue.ts";
 import type { Statement } from "../sql/statement.ts";
 
 /** What mirroring needs to know of one statement in this migration; worked out once per statement. */
 export type StatementFacts = RequestFacts & {
   readonly coverage: Coverage;
+  /** The statement with what the catalogue knows of its relations: to be compared by. */
+  readonly known: Statement;
   /** Name of the prepared statement it executes by SQL. */
   readonly executes: string | undefined;
   /** The same as facts of a request that asks for nothing else; made once. */
@@ -32,7 +36,7 @@ type PreparedNamed = (name: string) => PreparedStatement | undefined;
 
 export type FactsDeps = {
   readonly recorder: Recorder;
-  readonly catalogue: FunctionCatalogue;
+  readonly catalogue: FunctionCatalogue & RelationCatalogue;
   readonly safeFunctions: () => ReadonlySet<string>;
 };
 
@@ -115,9 +119,14 @@ export class FactsTable {
       control: transactionControl([statement]),
     };
     const alone = { ...facts, executes: NOTHING_EXECUTED };
+    const known = withRelations(statement, catalogue);
+    const coverage = recorder.coverage(known);
+    coverage.advice.clear();
+    for (const advice of adviceOf(known)) coverage.advice.add(advice);
     return {
       ...facts,
-      coverage: recorder.coverage(statement),
+      coverage,
+      known,
       executes: execute?.type === "execute" ? execute.name : undefined,
       alone,
       aloneTooLarge: tooLarge(alone),

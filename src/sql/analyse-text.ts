@@ -8,6 +8,7 @@ import { type Facts, gatherFacts } from "./facts.ts";
 import { isComparableSetting } from "./noise.ts";
 import { neutralText, normalisedText } from "./normalise.ts";
 import { rowOrder } from "./order.ts";
+import { oneTable } from "./one-table.ts";
 import type { Parser } from "./parser.ts";
 import { newShape, scanShape, type Shape } from "./shape.ts";
 import type { Noise, SessionEffect, Statement } from "./statement.ts";
@@ -85,6 +86,7 @@ function describe(parser: Parser, whole: Uint8Array, piece: RawStmt): Described 
   const effects = effectsOf(node, facts, text);
   const { order, literals } = rowOrder(node);
   const body = describeBody(parser, sql);
+  const limitedTable = oneTable(node);
   const statement: Statement = {
     kind,
     looksLike: kind === "read" ? "read" : "other",
@@ -97,6 +99,7 @@ function describe(parser: Parser, whole: Uint8Array, piece: RawStmt): Described 
     noise: noiseOf(node, facts, shape),
     order,
     ...(body === undefined ? {} : { body }),
+    ...(limitedTable === undefined ? {} : { oneTable: limitedTable }),
   };
   // The tree of COPY … FROM '' is that of COPY … FROM STDIN.
   const byValue =

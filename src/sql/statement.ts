@@ -26,6 +26,20 @@ export type Statement = {
   readonly order: RowOrder;
   /** Of PREPARE and DECLARE: the statement that EXECUTE and FETCH run. */
   readonly body?: Statement;
+  /** Of a SELECT … LIMIT from one table. */
+  readonly oneTable?: OneTable;
+  /** Known with the catalogue only: rows with the same sort keys may stand at the edge of its LIMIT. */
+  readonly ties?: boolean;
+};
+
+/**
+ * The columns of the table that conditions make equal in all rows, and those that the rows are sorted by. If they hold a unique
+ * key, the limit leaves nothing open.
+ */
+export type OneTable = {
+  readonly table: string;
+  readonly fixed: readonly string[];
+  readonly sorted: readonly string[];
 };
 
 export type StatementKind =

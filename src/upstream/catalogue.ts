@@ -1,6 +1,8 @@
 import { AdminQueryError } from "./admin-client.ts";
 import type { AdminClient } from "./admin-client.ts";
 import { CodedError } from "../base/errors.ts";
+import { readRelations } from "./relations.ts";
+import type { Relations } from "./relations.ts";
 
 /** What Twinwire knows of a database from its system catalogue, at the moment it was read. */
 export type Catalogue = {
@@ -10,6 +12,7 @@ export type Catalogue = {
   readonly volatileFunctions: ReadonlySet<string>;
   /** `pg_type.typname` by oid, users' types, domains and arrays (`_int4`) included. */
   readonly typeNames: ReadonlyMap<number, string>;
+  readonly relations: Relations;
   /** What users' types are made of, by oid. */
   readonly typeShapes: ReadonlyMap<number, TypeShape>;
 };
@@ -70,11 +73,13 @@ export async function readCatalogue(client: AdminClient): Promise<Catalogue> {
   const version = await client.query(SERVER_VERSION);
   const functions = await client.query(VOLATILE_FUNCTIONS);
   const types = await client.query(TYPE_NAMES);
+  const relations = await readRelations(client);
   const shapes = await client.query(TYPE_SHAPES);
   return {
     serverVersion: Number(version[0]?.[0]),
     volatileFunctions: new Set(functions.map(([name]) => name ?? "")),
     typeNames: new Map(types.map(([oid, name]) => [Number(oid), name ?? ""])),
+    relations,
     typeShapes: new Map(
       shapes.map(([oid, kind, parts]) => [Number(oid), shapeOf(kind ?? "", parts ?? "")]),
     ),

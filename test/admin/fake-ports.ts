@@ -232,6 +232,7 @@ const FINGERPRINTS: FingerprintItem[] = [3, 2, 1].map((rank) => ({
   skipped: { sampled_out: rank * 90 },
   incomparable: { clock: rank * 10 },
   verdicts: { match: rank * 899, tolerated: 0, divergent: rank, incomparable: 0 },
+  advice: [],
   latency: {
     verdict: "indeterminate",
     old: { p50Ms: 0.42, p99Ms: 3.1 },

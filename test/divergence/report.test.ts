@@ -56,6 +56,7 @@ const FINGERPRINT: FingerprintItem = {
   skipped: { write: 1 },
   incomparable: {},
   verdicts: { match: 10_000, tolerated: 765, divergent: 1234, incomparable: 0 },
+  advice: [],
   latency: {
     verdict: "degraded",
     old: { p50Ms: 0.5123, p99Ms: 12.4 },

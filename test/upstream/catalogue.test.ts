@@ -5,6 +5,7 @@ import { openAdminClient } from "../../src/upstream/admin-client.ts";
 import type { AdminClient } from "../../src/upstream/admin-client.ts";
 import { readCatalogue, readScramVerifiers } from "../../src/upstream/catalogue.ts";
 import { readTables } from "../../src/upstream/table-catalogue.ts";
+import { readRelations } from "../../src/upstream/relations.ts";
 import { parseScramVerifier } from "../../src/wire/postgres/scram.ts";
 import { at, serverWith } from "./sessions.ts";
 
@@ -19,6 +20,19 @@ const SETUP = `
   CREATE FUNCTION shop.twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
   CREATE FUNCTION shop.twice(text) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT $1';
   CREATE FUNCTION shop.half(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT $1 / 2';
+  CREATE TABLE shop.orders (id int PRIMARY KEY, shop int, number int, note text, lazy int,
+    UNIQUE (shop, number), UNIQUE (lazy) DEFERRABLE);
+  CREATE UNIQUE INDEX ON shop.orders (note) WHERE id > 5;
+  CREATE UNIQUE INDEX ON shop.orders (lower(note));
+  CREATE UNIQUE INDEX ON shop.orders (number) INCLUDE (note);
+  CREATE TABLE shop.parents (id int PRIMARY KEY);
+  CREATE TABLE shop.children () INHERITS (shop.parents);
+  CREATE TABLE shop.years (year int PRIMARY KEY) PARTITION BY LIST (year);
+  CREATE TABLE shop.year_1 PARTITION OF shop.years FOR VALUES IN (1);
+  CREATE VIEW shop.latest AS SELECT id FROM shop.orders LIMIT 1;
+  CREATE SEQUENCE shop.numbers;
+  CREATE SCHEMA other;
+  CREATE TABLE other.orders (id int);
   CREATE ROLE modern LOGIN PASSWORD 'x';
   CREATE ROLE expired LOGIN PASSWORD 'x' VALID UNTIL '2001-01-01';
   CREATE ROLE lasting LOGIN PASSWORD 'x' VALID UNTIL 'infinity';
@@ -112,6 +126,26 @@ for (const server of servers) {
     test.same(made("price"), ["composite", "cents", "_mood"]);
     test.equal(made("int4"), undefined, "PostgreSQL's own types need no asking");
     for (const [oid, name] of typeNames) test.ok(oid > 0 && name !== "", `${oid} ${name}`);
+  });
+
+  await t.test(`relations of PostgreSQL ${server.major}`, async (test) => {
+    const admin = client(test, server, "modern", "x");
+    const { byName, digest } = await readRelations(admin);
+    const keys = [["id"], ["number", "shop"], ["number"]];
+    const [orders, others] = byName.get("orders") ?? [];
+    test.match(orders, { kind: "table" });
+    test.same(
+      new Set(orders?.kind === "table" ? orders.keys.map(String) : []),
+      new Set(keys.map(String)),
+      "keys of some rows, of expressions and of later are none",
+    );
+    test.same(others, { kind: "table", keys: [] });
+    test.same(byName.get("parents"), [{ kind: "table", keys: [] }], "its heirs may repeat a key");
+    test.same(byName.get("years"), [{ kind: "table", keys: [["year"]] }]);
+    test.match(byName.get("latest"), [{ kind: "view", definition: /LIMIT 1/ }]);
+    test.same(byName.get("numbers"), [{ kind: "sequence" }]);
+    test.notOk(byName.has("pg_class"));
+    test.equal((await readRelations(admin)).digest, digest);
   });
 
   await t.test(

@@ -8,6 +8,7 @@ import type { Side } from "../../routing/side.ts";
 import type { FunctionCatalogue } from "../../sql/analysis.ts";
 import type { TableCatalogue } from "../../upstream/table-catalogue.ts";
 import type { Catalogue } from "../../upstream/catalogue.ts";
+import type { Relations } from "../../upstream/relations.ts";
 
 /** What is known of both sides' functions and types, read again now and then. */
 export type Catalogues = {
@@ -16,6 +17,8 @@ export type Catalogues = {
   typesWith(primary: Side): TypesOfBoth;
   /** Undefined until they have been read, and where nobody needs them. */
   tablesOf(side: Side): TableCatalogue | undefined;
+  /** Undefined until the side's catalogue was read. */
+  relationsOf(side: Side): Relations | undefined;
   /** Whether the side answered when it was last asked. */
   reachable(side: Side): { readonly reachable: boolean; readonly detail: string };
   /** Reads a side's catalogue now. @throws CodedError when it does not answer */
@@ -37,7 +40,7 @@ type CataloguesDeps = {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;
-  /** Functions may have changed: what was worked out from them is out of date. */
+  /** Functions or relations may have changed: what was worked out from them is out of date. */
   readonly changed: () => void;
 };
 
@@ -67,7 +70,7 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
       const catalogue = await deps.read(side);
       const before = known[side].catalogue;
       known[side] = { catalogue, failure: undefined, readAtMs: deps.clock.monotonicMs() };
-      if (!sameFunctions(before, catalogue)) deps.changed();
+      if (!sameFunctions(before, catalogue) || !sameRelations(before, catalogue)) deps.changed();
     } catch (error) {
       const failure = messageOf(error);
       if (known[side].failure !== failure) {
@@ -109,6 +112,7 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
     functions: { isVolatile: (name) => isVolatile(known, name) },
     typesWith: (primary) => typesWith(known, primary),
     tablesOf: (side) => known[side].catalogue?.tables,
+    relationsOf: (side) => known[side].catalogue?.relations,
     reachable: (side) => reachability(known[side]),
     refresh,
     ready: Promise.all([begin("old"), begin("new")]).then(() => undefined),
@@ -137,6 +141,10 @@ function typesWith(known: Record<Side, Known>, primary: Side): TypesOfBoth {
 function isVolatile({ old: first, new: second }: Record<Side, Known>, name: string): boolean {
   if (first.catalogue === undefined && second.catalogue === undefined) return true;
   return [first, second].some((side) => side.catalogue?.volatileFunctions.has(name) === true);
+}
+
+function sameRelations(before: Catalogue | undefined, after: Catalogue): boolean {
+  return before?.relations.digest === after.relations.digest;
 }
 
 function sameFunctions(before: Catalogue | undefined, after: Catalogue): boolean {

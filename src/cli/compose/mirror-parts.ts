@@ -25,6 +25,7 @@ import { FactsTable } from "../../mirror/statement-facts.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
 import type { AdminRows } from "../../upstream/admin-client.ts";
+import type { RelationCatalogue } from "../../sql/relation-catalogue.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
 import { positionTexts } from "./open-position.ts";
@@ -37,6 +38,7 @@ type MirrorParts = {
   readonly position: ShadowPosition;
   readonly rechecks: Rechecks;
   readonly catalogues: Catalogues;
+  readonly relations: RelationCatalogue;
   readonly recorder: Recorder;
   readonly drifted: DriftedTables;
   readonly noteOwed: MigrationMirror["noteOwed"];
@@ -60,7 +62,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
   const counters = newMirrorCounters();
   const facts = new FactsTable({
     recorder,
-    catalogue: catalogues.functions,
+    catalogue: { ...catalogues.functions, ...parts.relations },
     safeFunctions: () => new Set(settings.config().compare.safeFunctions),
   });
   const rehearsals = openRehearsals(parts);

@@ -27,6 +27,7 @@ import { openMirrorParts } from "./mirror-parts.ts";
 import { openPosition } from "./open-position.ts";
 import type { Rechecks } from "./rechecks.ts";
 import { openRechecks } from "./rechecks.ts";
+import { compareKnowing, openRelationKnowledge } from "./relation-knowledge.ts";
 import type { RuleBook } from "./rule-book.ts";
 import { openRuleBook } from "./rule-book.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
@@ -117,6 +118,7 @@ export async function openMigration(
   return migration;
 }
 
+const LOGIN_REFUSED = "the shadow refused a login, so nothing of it is compared";
 const SEQUENCE_NOT_KEPT =
   "a sequence of the shadow could not be set back after a rehearsal, so a gap is left in it";
 
@@ -155,7 +157,7 @@ function openParts(
     catalogues,
     position,
     primary,
-    compare: openComparer(),
+    compare: compareKnowing(openComparer(), (statement) => mirror.facts.of(statement).known),
     newDigester: () => openReplyDigester(),
   };
   const rechecks = openRechecks({
@@ -168,6 +170,7 @@ function openParts(
     ...shared,
     rechecks,
     random: Math.random,
+    relations: openRelationKnowledge(deps.analyser, catalogues.relationsOf),
     recorder: record.verdicts,
     drifted: record.drifted,
     noteOwed: (tables) => record.owed.note(tables),
@@ -177,8 +180,7 @@ function openParts(
     sequenceNotKept: (error) => log.warn({ error: messageOf(error) }, SEQUENCE_NOT_KEPT),
     ruleApplied: ({ name }) => record.verdicts.madeRules.applied(name),
     shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),
-    refused: (user, sqlstate) =>
-      log.warn({ user, sqlstate }, "the shadow refused a login, so nothing of it is compared"),
+    refused: (user, sqlstate) => log.warn({ user, sqlstate }, LOGIN_REFUSED),
   });
   const clients = openClients({
     ...deps,
