@@ -17,6 +17,8 @@ export type ColumnPair = {
   readonly policy: ColumnPolicy;
   /** The types differ in name only: int4 and int8, text and varchar. */
   readonly aliased: boolean;
+  /** Each side gives it a value of its own. */
+  readonly generated: boolean;
   /** Why a difference in this column says nothing: a rule, or that the two cannot be compared. */
   readonly excuse: IncomparableReason | undefined;
 };
@@ -27,7 +29,8 @@ const ONE_SPELLING = new Set(["number", "text", "label", "uuid", "boolean", "bit
 /** Whether other bytes are another value: nothing is left to tolerate, by type or by rule. */
 export function hasOneSpelling(pair: ColumnPair): boolean {
   const { primary, shadow, policy } = pair;
-  if (pair.excuse !== undefined || policy.clean.size > 0 || pair.aliased) return false;
+  if (pair.excuse !== undefined || pair.generated) return false;
+  if (policy.clean.size > 0 || pair.aliased) return false;
   if (policy.absolute !== undefined || policy.relative !== undefined) return false;
   const { typeName, family, format } = primary;
   if (typeName === undefined || typeName === "numeric" || typeName === "bpchar") return false;
@@ -47,6 +50,7 @@ export function compareCells(
   if (primary === null || shadow === null) return compareNulls(primary, shadow);
   const sameFormat = pair.primary.format === pair.shadow.format;
   if (sameFormat && primary.equals(shadow)) return undefined;
+  if (pair.generated) return tolerated("generated_key");
   const left = valueOf(pair.primary, primary);
   const right = valueOf(pair.shadow, shadow);
   if (clean.size > 0 && sameWhenCleaned(left, right, pair.policy)) return undefined;

@@ -8,6 +8,9 @@ export type Column = {
   /** Undefined when the answer did not describe its rows. */
   readonly name: string | undefined;
   readonly typeName: string | undefined;
+  /** 0 for an expression. */
+  readonly tableOid: number;
+  readonly attribute: number;
   readonly typeOid: number;
   readonly typeModifier: number;
   readonly family: Family;
@@ -22,10 +25,12 @@ export function columnsOf(
   formatsKnown: boolean,
   types: SideTypes,
 ): Column[] {
-  return fields.map(({ name, typeOid, typeModifier, format }) => {
+  return fields.map(({ name, tableOid, attribute, typeOid, typeModifier, format }) => {
     return {
       name,
       typeName: types.name(typeOid),
+      tableOid,
+      attribute,
       typeOid,
       typeModifier,
       family: types.family(typeOid),
@@ -40,6 +45,8 @@ export function namelessColumns(count: number, types: SideTypes): Column[] {
   const column: Column = {
     name: undefined,
     typeName: undefined,
+    tableOid: 0,
+    attribute: 0,
     typeOid: 0,
     typeModifier: -1,
     family: types.family(0),

@@ -14,6 +14,11 @@ export type CompareContext = {
   /** What users' types are made of; without it their values are read by what their form shows. */
   readonly primaryShapes?: TypeShapes | undefined;
   readonly shadowShapes?: TypeShapes | undefined;
+  /**
+   * Whether a side gives this column of the shadow's table its value by itself (keys from sequences,
+   * the clock, chance), so that another value is none of the application's doing.
+   */
+  readonly generated?: ((tableOid: number, attribute: number) => boolean) | undefined;
   /** What is known of the n-th result, from 0, besides its own frames. */
   readonly remembered?: ((result: number) => RememberedShape | undefined) | undefined;
 };

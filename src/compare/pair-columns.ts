@@ -79,6 +79,7 @@ function pairByPosition(
       shadow,
       policy: columnPolicy,
       aliased: types === "alias",
+      generated: context.generated?.(shadow.tableOid, shadow.attribute) ?? false,
       excuse: columnPolicy.ignored ? "rule" : unreadable(primary, shadow),
     });
   }

@@ -87,7 +87,7 @@ export function canonicalRow(
   const cells = cellsOf(row);
   if (pairs.length === 0) return row.body.toString("latin1");
   const spelled = pairs.map((pair) => {
-    if (pair.excuse !== undefined) return "";
+    if (pair.excuse !== undefined || pair.generated) return "";
     const index = side === "primary" ? pair.primaryIndex : pair.shadowIndex;
     return canonicalCell(pair[side], pair.policy, cells[index] ?? null);
   });

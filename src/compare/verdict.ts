@@ -31,6 +31,7 @@ export const DIFFERENCE_REASONS = {
   error_on_shadow: "the primary answered, the shadow failed",
   error_on_primary: "the primary failed, the shadow answered",
   error_code: "both failed, with different SQLSTATEs",
+  sequence_behind: "the shadow's sequence gave a key that is already in its table",
   column_count: "the answers have a different number of columns",
   column_name: "a column has another name",
   column_type: "a column has another type",
@@ -61,6 +62,8 @@ export const DIFFERENCE_REASONS = {
   interval_style: "the same interval, written in another style",
   date_style: "the same date, written in another style",
   value_format: "the same value, written differently",
+  generated_key:
+    "each side gave the new row a value of its own (sequence, identity, clock, chance)",
   row_order_free: "the same rows in another order, and the statement asks for none",
   column_type_alias: "the column's type differs, its values do not",
   error_code_alike: "both failed, with SQLSTATEs that a rule calls alike",

@@ -90,7 +90,7 @@ export type ShadowConfig = {
   readonly enabled: boolean;
   /** Share of the transactions to mirror, 0 to 1. */
   readonly sample: number;
-  readonly writes: "skip" | "apply";
+  readonly writes: "skip" | "rehearse" | "apply";
   readonly timeoutMs: number;
   /** A session's reads wait so long for the shadow to have what the session wrote. */
   readonly lagWaitMs: number;
@@ -100,6 +100,15 @@ export type ShadowConfig = {
     readonly bytes: number;
     /** Bound for all sessions of the migration together. */
     readonly totalBytes: number;
+  };
+  /** Bounds of what a rehearsed transaction may hold up on the shadow. */
+  readonly rehearsal: {
+    /** How long a statement may wait for a lock there. */
+    readonly lockTimeoutMs: number;
+    /** How long a transaction may stay open there once it has written, or stand idle. */
+    readonly holdMs: number;
+    /** How long nobody may have written a table before a difference in its rows is taken for real. */
+    readonly quietMs: number;
   };
 };
 

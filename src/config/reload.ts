@@ -58,6 +58,7 @@ const MIGRATION_ENTRIES: readonly Entry<MigrationConfig>[] = [
   { name: "shadow.timeout", live: true, of: ({ shadow }) => shadow.timeoutMs },
   { name: "shadow.lag_wait", live: true, of: ({ shadow }) => shadow.lagWaitMs },
   { name: "shadow.writes", live: false, of: ({ shadow }) => shadow.writes },
+  { name: "shadow.rehearsal", live: false, of: ({ shadow }) => shadow.rehearsal },
   { name: "shadow.queue", live: false, of: ({ shadow }) => shadow.queue },
   { name: "compare.rules", live: true, of: ({ compare }) => compare.rules },
   { name: "compare.safe_functions", live: false, of: ({ compare }) => compare.safeFunctions },

@@ -141,7 +141,7 @@ function shadow(): z.ZodType<ShadowConfig> {
     .strictObject({
       enabled: flag().prefault(true),
       sample: amount("a share from 0 to 1", 1).prefault(1),
-      writes: oneOf(["skip", "apply"]).prefault("skip"),
+      writes: oneOf(["skip", "rehearse", "apply"]).prefault("skip"),
       timeout: duration({ min: 1, max: HOUR }).prefault("5s"),
       lag_wait: duration({ min: 0, max: HOUR }).prefault("2s"),
       queue: z
@@ -153,6 +153,18 @@ function shadow(): z.ZodType<ShadowConfig> {
         .refine((queue) => queue.bytes <= queue.total_bytes, {
           error: "bytes, the bound of one session, is above total_bytes, the bound of all",
         })
+        .prefault({}),
+      rehearsal: z
+        .strictObject({
+          lock_timeout: duration({ min: 1, max: HOUR }).prefault("100ms"),
+          hold: duration({ min: 10, max: HOUR }).prefault("1s"),
+          quiet: duration({ min: 0, max: HOUR }).prefault("1s"),
+        })
+        .transform(({ lock_timeout: lock, hold, quiet }) => ({
+          lockTimeoutMs: lock,
+          holdMs: hold,
+          quietMs: quiet,
+        }))
         .prefault({}),
     })
     .transform(({ timeout, lag_wait, queue, ...rest }) => ({

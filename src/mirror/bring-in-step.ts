@@ -9,13 +9,17 @@ import {
 /** Messages to send, and how many ReadyForQuery they will be answered with. */
 export type Preparation = { readonly frames: readonly Buffer[]; readonly answers: number };
 
-/** Gives a session outside a transaction exactly these settings. */
-export function settingsInStep(state: SessionState): Preparation {
+/**
+ * Gives a session outside a transaction exactly these settings.
+ * @param kept settings that are not the client's to make
+ */
+export function settingsInStep(state: SessionState, kept: ReadonlySet<string>): Preparation {
+  const settings = [...state.settings].filter(([name]) => !kept.has(name));
   const statements = [
     "RESET SESSION AUTHORIZATION",
     "RESET ROLE",
     "RESET ALL",
-    ...state.settings.values(),
+    ...settings.map(([, sql]) => sql),
   ];
   return { frames: statements.map(queryMessage), answers: statements.length };
 }

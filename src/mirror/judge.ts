@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import type { RememberedShape } from "../compare/context.ts";
+import type { CompareContext, RememberedShape } from "../compare/context.ts";
 import type { Observation } from "../compare/observation.ts";
 import type { Finding, IncomparableReason, Verdict } from "../compare/verdict.ts";
 import type { RecordedExchange } from "../divergence/recorded-exchange.ts";
@@ -25,9 +25,14 @@ export type JudgeDeps = {
     shadow: Observation,
     statements: readonly Statement[],
     remembered: () => RememberedShape | undefined,
-    /** Columns that are left out. */
-    ignored: readonly string[],
+    how: {
+      readonly generated: CompareContext["generated"];
+      /** Columns that are left out. */
+      readonly ignored: readonly string[];
+    },
   ) => Verdict;
+  /** What a verdict about a rehearsed pair is worth. */
+  readonly rehearsed: (pair: Pair, verdict: Verdict) => Verdict;
   /** The shadow has answered; the primary's answers are counted where they arrive. */
   readonly shadowAnswered: (elapsedMs: number) => void;
   /** They read or write a table in which a write was lost on the shadow. */
@@ -145,7 +150,8 @@ function doubt(deps: JudgeDeps, pair: Pair, judged: Judged, difference: Differen
   const { finding, excuse } = difference;
   const statement = judged.statements[finding.statement] ?? judged.prepared;
   const repeatable = recordExchange(pair, deps.positions());
-  const exchange = repeatable.kind === "repeatable" ? repeatable.exchange : undefined;
+  const isRepeatable = repeatable.kind === "repeatable" && pair.kind !== "rehearse";
+  const exchange = isRepeatable ? repeatable.exchange : undefined;
   const found = { kind: "divergent", finding } as const;
   const atMs = deps.clock.nowMs();
   const asks = deps.doubts !== undefined && !isOfWrite(pair);
@@ -181,9 +187,9 @@ function doubt(deps: JudgeDeps, pair: Pair, judged: Judged, difference: Differen
   conclude(deps, judged, { kind: "incomparable", reason: "unsettled" });
 }
 
-/** What is repeated on the shadow because it writes cannot be asked again. */
+/** What runs on the shadow because it writes cannot be asked again, nor what sees such writes. */
 function isOfWrite({ kind, writes }: Pair): boolean {
-  return kind === "apply" && writes;
+  return kind === "rehearse" || (kind === "apply" && writes);
 }
 
 /** Asking again has said what the difference is. */
@@ -227,7 +233,8 @@ function verdictOf(
     return { kind: "incomparable", reason: "overflow" };
   }
   if (deps.drifted(pair.statements)) return { kind: "incomparable", reason: "drifted" };
-  return compareOf(deps, pair, primary, shadow, []);
+  const verdict = compareOf(deps, pair, primary, shadow, []);
+  return pair.rehearsal === undefined ? verdict : deps.rehearsed(pair, verdict);
 }
 
 function compareOf(
@@ -237,7 +244,10 @@ function compareOf(
   shadow: Observation,
   ignored: readonly string[],
 ): Verdict {
-  return compare(primary, shadow, pair.statements, () => described.shapeOf(pair), ignored);
+  const { statements, rehearsal } = pair;
+  const shape = (): RememberedShape | undefined => described.shapeOf(pair);
+  const how = { generated: rehearsal?.generated, ignored };
+  return compare(primary, shadow, statements, shape, how);
 }
 
 function count(counters: VerdictCounters, verdict: Verdict): void {
@@ -299,6 +309,8 @@ function recordLatencies(
   shadow: Observation,
 ): void {
   if (shadow.kind !== "lost") deps.shadowAnswered(shadow.elapsedMs);
+  // What is rehearsed in place of a commit takes another time than one.
+  if (pair.rehearsal !== undefined && pair.rehearsal.as !== "inside") return;
   const [statement] = pair.statements;
   if (pair.statements.length !== 1 || statement === undefined || shadow.kind === "lost") return;
   const side = deps.primarySide();

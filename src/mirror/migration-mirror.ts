@@ -10,6 +10,7 @@ import type { DriftedTables } from "./drifted-tables.ts";
 import type { VerdictCounters } from "./judge.ts";
 import type { Pair } from "./pair.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
+import type { Rehearsals } from "./rehearsals.ts";
 import type { ShadowHealth } from "./shadow-health.ts";
 import type { ShadowLimits, ShadowSession } from "./shadow-session.ts";
 import type { FactsTable } from "./statement-facts.ts";
@@ -26,6 +27,7 @@ export type MigrationMirror = {
   /** Shadow sessions, those included whose client is gone and who have something left to do. */
   readonly live: Set<ShadowSession>;
   readonly drifted: DriftedTables;
+  readonly rehearsals: Rehearsals;
   /** Notes, so that it survives this process, that dual writing may come to owe these tables a write. */
   readonly noteOwed: (tables: readonly string[]) => void;
   readonly counters: MirrorCounters;
@@ -54,6 +56,8 @@ export type SessionStartup = {
   readonly parameters: readonly (readonly [name: string, value: string])[];
   /** Server-enforced: the session's transactions are read-only. */
   readonly readOnly: boolean;
+  /** Settings of the session that the client's own do not replace, and that RESET returns to. */
+  readonly limits: readonly (readonly [name: string, value: string])[];
 };
 
 export type MirrorCounters = {

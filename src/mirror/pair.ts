@@ -2,10 +2,25 @@ import type { Observation } from "../compare/observation.ts";
 import type { PreparedChange, PreparedStatement } from "../routing/prepared-statements.ts";
 import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
+import type { RehearsedAs } from "../routing/route.ts";
 import type { Request } from "../routing/request.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { Credentials } from "../upstream/dial.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
+
+/** What is particular to an exchange that is rolled back on the shadow. */
+export type Rehearsal = {
+  readonly as: RehearsedAs;
+  /** The shadow's sequences that it draws from. */
+  readonly sequences: readonly string[];
+  readonly generated: ((tableOid: number, attribute: number) => boolean) | undefined;
+  /** Nobody else has written the tables that its answer depends on, for longer than the shadow lags. */
+  readonly isQuiet: () => boolean;
+  /** The shadow answered while the client had not sent COMMIT, so what it wrote cannot have come over. */
+  early: boolean;
+  /** It has been rolled back, or never ran. */
+  undone: boolean;
+};
 
 /** Whose session asks. */
 export type Asker = {
@@ -16,7 +31,14 @@ export type Asker = {
 
 /** One exchange that runs on both sides: what is sent to the shadow, and what each side answered. */
 export type Pair = {
-  readonly kind: "mirror" | "apply";
+  readonly kind: "mirror" | "apply" | "rehearse";
+  /** Of kind `rehearse` only. */
+  rehearsal: Rehearsal | undefined;
+  /**
+   * Where writes are rehearsed: what its transaction may do on the shadow. Elsewhere undefined, since
+   * the session as a whole is read-only or is not.
+   */
+  access: "read_only" | "read_write" | undefined;
   readonly asker: Asker;
   readonly statements: readonly Statement[];
   /** The request as it goes to the shadow. */
@@ -73,6 +95,8 @@ export function newPair(
   const { kind, statements, facts, open, localSettings } = asked;
   return {
     kind,
+    rehearsal: undefined,
+    access: undefined,
     asker,
     statements,
     frames: request.frames ?? NOTHING,
@@ -84,7 +108,7 @@ export function newPair(
     localSettings,
     transaction,
     writes: facts.obstacle !== undefined,
-    ready: kind === "mirror",
+    ready: kind !== "apply",
     followsAnswer: false,
     capture: undefined,
     heldBytes: 0,

@@ -3,38 +3,27 @@ import { decide } from "../routing/decide.ts";
 import type { PreparedStatements } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
 import type { SessionState } from "../routing/session-state.ts";
+import type { Mirroring } from "../routing/route.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Statement } from "../sql/statement.ts";
-import type { Admission } from "./admission.ts";
+import type { Admission, PrimaryAnswer } from "./admission.ts";
+import { PASSED_OVER } from "./admission.ts";
 import { ANY_TABLE } from "./drifted-tables.ts";
-import { OwnWrites } from "./own-writes.ts";
-import type { TransactionEnd } from "./dual-writing.ts";
 import { DualWriting, isOneSided } from "./dual-writing.ts";
 import type { MigrationMirror } from "./migration-mirror.ts";
 import { countSeen, countSkipped } from "./migration-mirror.ts";
 import type { Asker, Pair } from "./pair.ts";
 import { newPair } from "./pair.ts";
+import { SessionRehearsals } from "./session-rehearsals.ts";
 import { ShadowSession } from "./shadow-session.ts";
+import { ReadOrder } from "./read-order.ts";
 import type { AskedFacts } from "./statement-facts.ts";
-import { askedStatements, commits, requestFacts } from "./statement-facts.ts";
+import { askedStatements, commits, requestFacts, setsLocally } from "./statement-facts.ts";
 
 export type MirroredSession = Asker & {
   readonly prepared: PreparedStatements;
   /** The client's settings as of now. */
   readonly state: () => SessionState;
-};
-
-/** The primary's answer to a request, as far as the shadow is concerned. */
-export type PrimaryAnswer = {
-  readonly elapsedMs: number;
-  readonly failed: boolean;
-  readonly outcome: TransactionEnd | "open";
-  /** A transaction was committed, whether or not another one is open now. */
-  readonly committed: boolean;
-  /** The client's settings after it. */
-  readonly state: SessionState;
-  /** It may have changed what `state` holds. */
-  readonly changesState: boolean;
 };
 
 /**
@@ -45,7 +34,8 @@ export class SessionMirror {
   readonly #mirror: MigrationMirror;
   readonly #session: MirroredSession;
   readonly #writing: DualWriting;
-  readonly #ownWrites: OwnWrites;
+  readonly #rehearsals: SessionRehearsals;
+  readonly #readOrder: ReadOrder;
   #shadow: ShadowSession;
   #transaction: TransactionMirroring = NONE;
   #number = 0;
@@ -58,12 +48,10 @@ export class SessionMirror {
   constructor(mirror: MigrationMirror, session: MirroredSession) {
     this.#mirror = mirror;
     this.#session = session;
+    this.#rehearsals = new SessionRehearsals(mirror);
     this.#shadow = this.#newShadow();
     this.#writing = new DualWriting(mirror, () => this.#shadow);
-    this.#ownWrites = new OwnWrites({
-      position: mirror.position,
-      timeoutMs: () => mirror.limits().lagWaitMs,
-    });
+    this.#readOrder = new ReadOrder(mirror, () => this.#shadow);
   }
 
   /**
@@ -92,14 +80,16 @@ export class SessionMirror {
       skipped = mirror.reason;
       if (before.kind === "mirrored" && this.#transaction.kind === "skipped") this.#undo();
     } else {
-      pair = this.#newPair(request, { statements, facts, kind: mirror.kind, open });
+      pair = this.#newPair(request, { statements, facts, mirror, open });
       skipped = this.#offer(pair);
       if (skipped !== undefined) pair = undefined;
     }
     if (skipped !== undefined) countSkipped(this.#mirror, statements, skipped);
     const wrote = this.#noteEffects(statements, facts);
     const isCommit = commits(statements);
-    if (isCommit && open && this.#unanswered.length === 0) this.#writing.committing();
+    const endsOpen = isCommit && open;
+    if (endsOpen && this.#unanswered.length === 0) this.#writing.committing();
+    this.#rehearsals.sent(statements, facts.writes, endsOpen);
     const mayCommit = !open || request.obscure || isCommit;
     this.#unanswered.push({ pair, owes, gap: this.#gap(skipped, facts), mayCommit, wrote });
     return pair;
@@ -119,6 +109,7 @@ export class SessionMirror {
     const reason = this.#transaction.kind === "skipped" ? this.#transaction.reason : "disabled";
     this.#transaction = { kind: "skipped", reason };
     countSkipped(this.#mirror, statements, reason);
+    this.#rehearsals.unread();
     this.#unanswered.push(PASSED_OVER);
   }
 
@@ -130,10 +121,10 @@ export class SessionMirror {
     if (pair !== undefined) this.#primaryAnswered(pair, answer);
     else if (answer.changesState) this.#version++;
     this.#writing.join(admission);
-    if (admission.wrote) this.#ownWrites.answered();
-    if (answer.committed || answer.outcome !== "open") {
-      this.#ownWrites.ended(answer.committed || answer.outcome === "committed");
-    }
+    if (admission.wrote) this.#readOrder.writes.answered();
+    const ended = answer.committed || answer.outcome !== "open";
+    if (ended) this.#readOrder.writes.ended(answer.committed || answer.outcome === "committed");
+    this.#rehearsals.answered(ended);
     if (answer.outcome === "open" && answer.committed) this.#writing.partlyCommitted();
     if (answer.outcome !== "open" && !this.#writing.end(answer.outcome)) this.#version++;
     const next = this.#unanswered[0]?.pair;
@@ -158,7 +149,7 @@ export class SessionMirror {
     this.#shadow.close();
     this.#shadow = this.#newShadow();
     this.#transaction = NONE;
-    this.#ownWrites.forget();
+    this.#readOrder.writes.forget();
   }
 
   /** The client is gone. What it committed is still repeated, what it asked still compared. */
@@ -168,8 +159,9 @@ export class SessionMirror {
     const gone = new Set<Pair>();
     for (const admission of unanswered) {
       this.#writing.join(admission);
-      if (admission.pair?.kind === "mirror") gone.add(admission.pair);
+      if (admission.pair !== undefined && admission.pair.kind !== "apply") gone.add(admission.pair);
     }
+    this.#rehearsals.close();
     this.#writing.end(uncertain ? "uncertain" : "rolled_back");
     for (const pair of gone) {
       pair.primary = GONE;
@@ -187,6 +179,7 @@ export class SessionMirror {
     if (this.#transaction.kind !== "none") this.#transaction = NONE;
     this.#localSettings = false;
     this.#number++;
+    this.#rehearsals.begin();
   }
 
   /** @returns whether it writes, and somebody else brings what it writes to the shadow */
@@ -194,33 +187,8 @@ export class SessionMirror {
     if (setsLocally(statements)) this.#localSettings = true;
     // Dual writing brings what the session writes to the shadow itself.
     const wrote = facts.writes && this.#mirror.policy().writes !== "apply";
-    if (wrote) this.#ownWrites.sent();
+    if (wrote) this.#readOrder.writes.sent();
     return wrote;
-  }
-
-  /** A transaction that only reads waits on the shadow for what its session wrote before. */
-  #holdBack(pair: Pair): void {
-    if (!pair.begins || pair.kind !== "mirror") return;
-    const { transaction } = pair;
-    const isHeld = this.#ownWrites.hold((reached) => {
-      pair.ready = true;
-      if (reached) this.#shadow.pump();
-      else this.#shadow.drop((other) => other.transaction === transaction, "lag");
-    });
-    if (isHeld) pair.ready = false;
-    else if (this.#mirror.position.isWithin(this.#mirror.limits().lagWaitMs)) {
-      pair.ready = false;
-      pair.followsAnswer = true;
-    }
-  }
-
-  /** The shadow is asked when it has what the primary had when it answered, or is too late with it. */
-  async #follow(pair: Pair): Promise<void> {
-    const { position, limits } = this.#mirror;
-    const lsn = await position.here();
-    if (lsn !== undefined) await position.reached(lsn, limits().lagWaitMs);
-    pair.ready = true;
-    this.#shadow.pump();
   }
 
   /** Why the shadow can take no new transaction, if it cannot. */
@@ -232,7 +200,7 @@ export class SessionMirror {
 
   #ruled(statements: readonly Statement[], facts: AskedFacts): AskedFacts {
     if (!statements.some((statement) => this.#mirror.excluded(statement))) return facts;
-    return { ...facts, obstacle: "rule" };
+    return { ...facts, obstacle: "rule", rehearsal: "rule" };
   }
 
   /** The tables that drift if the shadow does not get it, where the shadow is to get writes. */
@@ -259,12 +227,15 @@ export class SessionMirror {
     asked: {
       readonly statements: readonly Statement[];
       readonly facts: AskedFacts;
-      readonly kind: "mirror" | "apply";
+      readonly mirror: Exclude<Mirroring, { kind: "skip" }>;
       readonly open: boolean;
     },
   ): Pair {
+    const { statements, facts, mirror, open } = asked;
     const localSettings = this.#localSettings;
-    const pair = newPair(request, { ...asked, localSettings }, this.#session, this.#number);
+    const known = { kind: mirror.kind, statements, facts, open, localSettings };
+    const pair = newPair(request, known, this.#session, this.#number);
+    this.#rehearsals.prepare(pair, mirror, facts.control);
     for (const name of asked.facts.executes) {
       const statement = this.#session.prepared.sent(name);
       if (statement !== undefined) pair.bound = [...pair.bound, statement];
@@ -273,20 +244,22 @@ export class SessionMirror {
       pair.before = this.#session.state();
       pair.version = this.#version;
     }
-    this.#holdBack(pair);
+    this.#readOrder.hold(pair);
     return pair;
   }
 
   /** @returns why the shadow does not take it */
   #offer(pair: Pair): SkipReason | undefined {
+    if (pair.rehearsal !== undefined) this.#rehearsals.enter(pair, () => this.#shadow.pump());
     if (!this.#shadow.offer(pair)) {
+      this.#rehearsals.undone(pair);
       const reason = this.#shadow.refusal ?? "queue_full";
       this.#transaction = { kind: "skipped", reason };
       if (!pair.begins) this.#undo();
       return reason;
     }
     pair.capture = this.#mirror.newCapture();
-    if (pair.kind === "mirror") this.#mirror.counters.mirrored++;
+    if (pair.kind !== "apply") this.#mirror.counters.mirrored++;
     return undefined;
   }
 
@@ -296,7 +269,7 @@ export class SessionMirror {
   }
 
   #primaryAnswered(pair: Pair, { elapsedMs, failed }: PrimaryAnswer): void {
-    if (pair.followsAnswer) void this.#follow(pair);
+    this.#readOrder.primaryAnswered(pair);
     const { capture } = pair;
     if (capture === undefined) return;
     pair.capture = undefined;
@@ -304,11 +277,13 @@ export class SessionMirror {
     pair.primary = this.#shadow.hold(pair, capture.heldBytes)
       ? capture.finish(elapsedMs)
       : { kind: "lost", elapsedMs, reason: "overflow" };
-    if (pair.shadow !== undefined && pair.kind === "mirror") this.#judge(pair);
+    if (pair.shadow !== undefined && pair.kind !== "apply") this.#judge(pair);
   }
 
   #settled(pair: Pair): void {
-    if (pair.kind === "mirror") {
+    const isOpen = pair.transaction === this.#number && this.#transaction.kind === "mirrored";
+    this.#rehearsals.shadowAnswered(pair, isOpen);
+    if (pair.kind !== "apply") {
       if (pair.primary !== undefined) this.#judge(pair);
       else if (pair.shadow?.kind === "lost") this.#broke(pair);
     } else if (this.#writing.hasCommitted(pair)) {
@@ -344,34 +319,21 @@ export class SessionMirror {
       budget: mirror.budget,
       limits: mirror.limits,
       dial: () => {
-        const readOnly = mirror.policy().writes === "skip";
-        return mirror.dial(side, { user, parameters, readOnly }, credentials);
+        const readOnly = mirror.policy().writes !== "apply";
+        const limits = this.#rehearsals.serverLimits(mirror.limits().timeoutMs);
+        return mirror.dial(side, { user, parameters, readOnly, limits }, credentials);
       },
       cancel: (server) => mirror.cancel(side, server),
       newCapture: mirror.newCapture,
       refused: (sqlstate) => mirror.refused(user, sqlstate),
       settled: (pair) => this.#settled(pair),
+      rehearsing: this.#rehearsals.hooks((transaction) => {
+        if (transaction !== this.#number || this.#transaction.kind !== "mirrored") return;
+        this.#transaction = { kind: "skipped", reason: "rehearsal_ended" };
+      }),
     });
   }
 }
 
-/** SET LOCAL and its kin, in whatever form. */
-function setsLocally(statements: readonly Statement[]): boolean {
-  for (const { effects } of statements) {
-    for (const effect of effects) {
-      if ((effect.type === "set" || effect.type === "set_unknown") && effect.local) return true;
-    }
-  }
-  return false;
-}
-
-/** With no transaction to repeat, nothing is owed and nothing missing. */
-const PASSED_OVER: Admission = {
-  pair: undefined,
-  owes: undefined,
-  gap: undefined,
-  mayCommit: false,
-  wrote: false,
-};
 const NONE: TransactionMirroring = { kind: "none" };
 const GONE = { kind: "lost", elapsedMs: 0, reason: "disconnected" } as const;

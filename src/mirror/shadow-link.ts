@@ -15,6 +15,8 @@ export type ShadowTask = {
   readonly answers: number;
   /** Sent once the preparation is answered, so that its time is its own. */
   readonly exchange: Buffer | undefined;
+  /** The exchange would be committed outside a transaction: it is sent only if one is open then. */
+  readonly inTransaction: boolean;
   /** Undefined: there is no exchange, only a preparation. */
   readonly capture: AnswerCapture | undefined;
   /** @param failed the server reported an error in answer to the exchange */
@@ -82,7 +84,19 @@ export class ShadowLink {
     this.#sinceMs = this.#clock.monotonicMs();
     this.#failed = false;
     if (task.answers > 0) this.#link.write(Buffer.concat(task.preparation));
-    else if (task.exchange !== undefined) this.#link.write(task.exchange);
+    else this.#writeExchange(task);
+  }
+
+  #writeExchange(task: ShadowTask): void {
+    const { exchange, inTransaction } = task;
+    if (exchange === undefined) return;
+    if (!inTransaction || this.status !== "I") {
+      this.#link.write(exchange);
+      return;
+    }
+    this.#task = undefined;
+    this.#awaited = 0;
+    task.done({ kind: "lost", elapsedMs: 0, reason: "failed_transaction" }, false);
   }
 
   close(): void {
@@ -128,8 +142,7 @@ export class ShadowLink {
     const nowMs = this.#clock.monotonicMs();
     if (this.#awaited > 0) {
       this.#sinceMs = nowMs;
-      const exchange = this.#task?.exchange;
-      if (this.#awaited === 1 && exchange !== undefined) this.#link.write(exchange);
+      if (this.#awaited === 1 && this.#task !== undefined) this.#writeExchange(this.#task);
       return;
     }
     const task = this.#task;

@@ -1,16 +1,20 @@
 import type { Clock } from "../base/clock.ts";
 import type { LostReason, Observation } from "../compare/observation.ts";
-import type { PreparedStatement } from "../routing/prepared-statements.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Dialled, DialOutcome } from "../upstream/dial.ts";
-import { queryMessage } from "../wire/postgres/frontend-messages.ts";
+import { ownStatementMessage } from "../wire/postgres/frontend-messages.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
-import { preparedInStep, settingsInStep } from "./bring-in-step.ts";
+import { HeldMemory } from "./held-memory.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { Pair } from "./pair.ts";
+import { rehearsedAnswer, withDeferred } from "./rehearsed-answer.ts";
+import { ShadowDialler } from "./shadow-dialler.ts";
 import type { ShadowHealth } from "./shadow-health.ts";
 import type { ShadowTask } from "./shadow-link.ts";
 import { ShadowLink } from "./shadow-link.ts";
+import { ROLLBACK, ShadowState } from "./shadow-state.ts";
+import type { RehearsalHooks } from "./standing-rehearsals.ts";
+import { StandingRehearsals } from "./standing-rehearsals.ts";
 
 export type ShadowLimits = {
   readonly exchanges: number;
@@ -35,6 +39,7 @@ type ShadowDeps = {
   readonly refused: (sqlstate: string) => void;
   /** The pair has its observation of the shadow. */
   readonly settled: (pair: Pair) => void;
+  readonly rehearsing: RehearsalHooks;
 };
 
 /**
@@ -44,43 +49,44 @@ type ShadowDeps = {
 export class ShadowSession {
   readonly #deps: ShadowDeps;
   #queue: Pair[] = [];
-  #heldBytes = 0;
+  readonly #memory: HeldMemory;
+  readonly #dialler: ShadowDialler;
   #link: ShadowLink | undefined;
-  #dialling = false;
   #closed = false;
-  /** The version of the client's settings that the session has; undefined when not known. */
-  #version: number | undefined;
-  /** Statements the shadow session holds, as far as known. */
-  readonly #prepared = new Map<string, PreparedStatement>();
+  readonly #state = new ShadowState();
   #running: Pair | undefined;
   #rollBack = false;
-  #refusedUntilMs = 0;
   #leaving = false;
+  readonly #standing: StandingRehearsals;
+  /** When the last task ended. */
+  #idleSinceMs = 0;
+  /** The last transaction that something was run of. */
+  #transaction = 0;
 
   constructor(deps: ShadowDeps) {
     this.#deps = deps;
+    this.#memory = new HeldMemory(deps.budget, () => deps.limits().bytes);
+    this.#dialler = new ShadowDialler(deps);
+    this.#standing = new StandingRehearsals(deps.rehearsing.undone);
     deps.live.add(this);
   }
 
   /** Why no further exchange can be taken now. */
   get refusal(): SkipReason | undefined {
-    if (this.#link === undefined && !this.#dialling && !this.#mayDial) return "shadow_down";
+    const { dialling, mayDial } = this.#dialler;
+    if (this.#link === undefined && !dialling && !mayDial) return "shadow_down";
     const { exchanges } = this.#deps.limits();
     return this.#queue.length >= exchanges ? "queue_full" : undefined;
-  }
-
-  get #mayDial(): boolean {
-    return this.#deps.health.mayDial && this.#deps.clock.monotonicMs() >= this.#refusedUntilMs;
   }
 
   /** Whether it will have the client's settings of this version once what is queued has run. */
   isInStep(version: number): boolean {
     const coming = this.#queue.findLast((pair) => pair.begins);
-    return (coming?.version ?? this.#version) === version;
+    return (coming?.version ?? this.#state.version) === version;
   }
 
   get queued(): { readonly exchanges: number; readonly bytes: number } {
-    return { exchanges: this.#queue.length, bytes: this.#heldBytes };
+    return { exchanges: this.#queue.length, bytes: this.#memory.bytes };
   }
 
   get idle(): boolean {
@@ -97,21 +103,12 @@ export class ShadowSession {
 
   /** Accounts for memory that a pair comes to hold. @returns false when it would be too much. */
   hold(pair: Pair, bytes: number): boolean {
-    if (this.#closed) return true;
-    if (this.#heldBytes + bytes > this.#deps.limits().bytes) return false;
-    if (!this.#deps.budget.fits(bytes)) return false;
-    this.#heldBytes += bytes;
-    this.#deps.budget.take(bytes);
-    pair.heldBytes += bytes;
-    return true;
+    return this.#memory.hold(pair, bytes);
   }
 
   /** The pair is judged or dropped: its memory is free. */
   release(pair: Pair): void {
-    if (this.#closed) return;
-    this.#heldBytes -= pair.heldBytes;
-    this.#deps.budget.giveBack(pair.heldBytes);
-    pair.heldBytes = 0;
+    this.#memory.release(pair);
   }
 
   /**
@@ -119,7 +116,7 @@ export class ShadowSession {
    * undone, and the settings are brought in step again before the next.
    */
   abandon(isOfIt: (pair: Pair) => boolean): void {
-    this.#version = undefined;
+    this.#state.forgetSettings();
     this.drop(isOfIt, "failed_transaction");
     this.rollBackWhenIdle();
   }
@@ -166,10 +163,29 @@ export class ShadowSession {
 
   /** Called now and then: ends a task that has taken too long. */
   checkTime(nowMs: number): void {
+    this.#checkHold(nowMs);
     const sinceMs = this.#link?.busySinceMs;
     if (sinceMs === undefined || nowMs - sinceMs < this.#deps.limits().timeoutMs) return;
     this.#cancelRunning();
     this.#link?.abort("timeout");
+  }
+
+  /** A rehearsal gives its locks back in time, whatever its client waits for. */
+  #checkHold(nowMs: number): void {
+    const link = this.#link;
+    const holdMs = this.#deps.rehearsing.holdMs();
+    if (link === undefined || holdMs === undefined) return;
+    const isOverdue = this.#standing.isOverdue(nowMs, holdMs);
+    if (link.busySinceMs !== undefined) {
+      if (isOverdue && this.#standing.mayCancel(this.#running)) this.#cancelRunning();
+      return;
+    }
+    // A transaction that has failed holds nothing.
+    if (link.status !== "T") return;
+    if (!isOverdue && nowMs - this.#idleSinceMs < holdMs) return;
+    const transaction = this.#transaction;
+    this.abandon((pair) => pair.transaction === transaction);
+    this.#deps.rehearsing.ended(transaction);
   }
 
   /** The client is gone: what is queued still runs, then the connection is closed. */
@@ -193,12 +209,12 @@ export class ShadowSession {
       link.close();
       this.#deps.health.disconnected();
     }
+    this.#standing.clear();
     const running = this.#running;
     this.#running = undefined;
     if (running !== undefined) this.#settle(running, LOST);
     this.#dropAll("disconnected");
-    this.#deps.budget.giveBack(this.#heldBytes);
-    this.#heldBytes = 0;
+    this.#memory.close();
   }
 
   /** Sends what can be sent. */
@@ -211,53 +227,28 @@ export class ShadowSession {
     }
     if (link.busySinceMs !== undefined) return;
     const pair = this.#queue[0];
-    if (pair === undefined && this.#rollBack) return this.#runRollback(link);
+    if (this.#rollBack && (pair === undefined || pair.begins)) return this.#runRollback(link);
     if (pair === undefined || !pair.ready) return;
     if (pair.begins && pair.before === undefined) return;
-    if (!this.#canPrepare(link, pair)) {
+    if (!this.#state.canPrepare(pair, link.status)) {
       return this.abandon((other) => other.transaction === pair.transaction);
     }
-    this.#rollBack = false;
     this.#queue.shift();
     this.#running = pair;
+    this.#transaction = pair.transaction;
     link.run(this.#task(link, pair));
     if (pair.cancelled) this.#cancelRunning();
   }
 
-  /** Neither settings that nobody knows, nor statements in a transaction that has failed. */
-  #canPrepare(link: ShadowLink, pair: Pair): boolean {
-    if (pair.begins) return pair.before?.unclear.size === 0 || pair.version === this.#version;
-    return link.status !== "E" || pair.bound.every((statement) => this.#has(statement));
-  }
-
-  #has(statement: PreparedStatement): boolean {
-    return this.#prepared.get(statement.name) === statement;
-  }
-
   #task(link: ShadowLink, pair: Pair): ShadowTask {
-    const preparation: Buffer[] = [];
-    let answers = 0;
-    if (pair.begins && link.status !== "I") {
-      preparation.push(ROLLBACK);
-      answers++;
-    }
-    if (pair.begins && pair.before !== undefined && pair.version !== this.#version) {
-      const step = settingsInStep(pair.before);
-      preparation.push(...step.frames);
-      answers += step.answers;
-      this.#version = pair.version;
-    }
-    for (const statement of pair.bound) {
-      if (this.#has(statement)) continue;
-      const step = preparedInStep(statement);
-      preparation.push(...step.frames);
-      answers += step.answers;
-      this.#prepared.set(statement.name, statement);
-    }
+    const as = pair.rehearsal?.as;
+    const { frames, answers } = this.#state.prepare(pair, link.status);
+    this.#standing.add(pair, this.#deps.clock.monotonicMs());
     return {
-      preparation,
+      preparation: frames,
       answers,
-      exchange: pair.frames,
+      exchange: as === "commit" ? CHECK_CONSTRAINTS : pair.frames,
+      inTransaction: pair.access !== undefined && (as === "alone" || !pair.begins),
       capture: this.#deps.newCapture(),
       done: (observation, failed) => {
         pair.shadowFailed = failed;
@@ -267,19 +258,41 @@ export class ShadowSession {
   }
 
   #finished(pair: Pair, observation: Observation | undefined): void {
+    const as = pair.rehearsal?.as;
+    this.#state.ran(pair);
+    const answer = observation ?? ({ kind: "lost", elapsedMs: 0, reason: "malformed" } as const);
+    const link = this.#link;
+    const defers = as === "alone" && link?.status === "T" && this.#deps.rehearsing.defers();
+    if (link === undefined || !defers) return this.#answered(pair, answer);
+    link.run({
+      preparation: [],
+      answers: 0,
+      exchange: CHECK_CONSTRAINTS,
+      inTransaction: true,
+      capture: this.#deps.newCapture(),
+      done: (check) => {
+        this.#answered(pair, check === undefined ? answer : withDeferred(pair, answer, check));
+      },
+    });
+  }
+
+  #answered(pair: Pair, answer: Observation): void {
     this.#running = undefined;
-    for (const change of pair.changes) {
-      if (change.type === "close") this.#prepared.delete(change.name);
-      else this.#prepared.set(change.statement.name, change.statement);
-    }
-    this.#settle(pair, observation ?? { kind: "lost", elapsedMs: 0, reason: "malformed" });
+    this.#taskEnded();
+    if (pair.rehearsal !== undefined && pair.rehearsal.as !== "inside") this.#rollBack = true;
+    this.#settle(pair, rehearsedAnswer(pair, answer));
     this.pump();
     this.#leave();
   }
 
+  #taskEnded(): void {
+    this.#idleSinceMs = this.#deps.clock.monotonicMs();
+    if (this.#link?.status === "I") this.#standing.clear();
+  }
+
   /** Statements that a DISCARD or DEALLOCATE removed, or that may not have been made. */
   forgetPrepared(): void {
-    this.#prepared.clear();
+    this.#state.forgetPrepared();
   }
 
   #runRollback(link: ShadowLink): void {
@@ -289,59 +302,46 @@ export class ShadowSession {
       preparation: [ROLLBACK],
       answers: 1,
       exchange: undefined,
+      inTransaction: false,
       capture: undefined,
-      done: () => this.pump(),
+      done: () => {
+        this.#taskEnded();
+        this.pump();
+      },
     });
   }
 
   #settle(pair: Pair, observation: Observation): void {
     pair.shadow = observation;
+    if (observation.kind === "lost") this.#standing.lost(pair);
     this.#deps.settled(pair);
   }
 
   #open(): void {
-    if (this.#dialling) return;
-    if (!this.#mayDial) return this.#dropAll("disconnected");
-    this.#dialling = true;
-    this.#deps.dial().then(
-      (outcome) => this.#dialled(outcome),
-      () => this.#dialled(undefined),
-    );
+    const { dialling, mayDial } = this.#dialler;
+    if (dialling) return;
+    if (!mayDial) return this.#dropAll("disconnected");
+    this.#dialler.dial((server) => this.#dialled(server));
   }
 
-  #dialled(outcome: DialOutcome | undefined): void {
-    this.#dialling = false;
-    if (outcome?.kind !== "ready") {
-      this.#notDialled(outcome);
-      return;
-    }
+  #dialled(server: Dialled | undefined): void {
+    if (server === undefined) return this.#dropAll("disconnected");
     if (this.#closed) {
-      outcome.server.socket.destroy();
+      server.socket.destroy();
       return;
     }
     this.#deps.health.connected();
-    this.#prepared.clear();
-    this.#version = undefined;
+    this.#state.forget();
     this.#rollBack = false;
-    this.#link = new ShadowLink(outcome.server, this.#deps.clock, () => this.#lost());
+    this.#link = new ShadowLink(server, this.#deps.clock, () => this.#lost());
     this.#skipToBoundary();
     this.pump();
   }
 
-  /** A server that is there and refuses this session may still take the others. */
-  #notDialled(outcome: DialOutcome | undefined): void {
-    if (outcome?.kind === "refused") {
-      this.#refusedUntilMs = this.#deps.clock.monotonicMs() + REFUSED_RETRY_MS;
-      this.#deps.refused(outcome.sqlstate);
-    } else {
-      this.#deps.health.dialFailed();
-    }
-    this.#dropAll("disconnected");
-  }
-
   #lost(): void {
     this.#link = undefined;
-    this.#version = undefined;
+    this.#state.forgetSettings();
+    this.#standing.clear();
     this.#deps.health.disconnected();
     this.#skipToBoundary();
   }
@@ -365,6 +365,5 @@ export class ShadowSession {
   }
 }
 
-const REFUSED_RETRY_MS = 5_000;
-const ROLLBACK = queryMessage("ROLLBACK");
+const CHECK_CONSTRAINTS = ownStatementMessage("SET CONSTRAINTS ALL IMMEDIATE");
 const LOST: Observation = { kind: "lost", elapsedMs: 0, reason: "disconnected" };

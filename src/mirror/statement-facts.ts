@@ -1,10 +1,12 @@
 import type { Coverage, Recorder } from "../divergence/recorder.ts";
 import type { RequestFacts } from "../routing/decide.ts";
 import { mirrorObstacle } from "../routing/obstacle.ts";
+import { rehearsalObstacle } from "../routing/rehearsal-obstacle.ts";
 import type { PreparedStatement } from "../routing/prepared-statements.ts";
 import type { Request } from "../routing/request.ts";
 import type { SessionState } from "../routing/session-state.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
+import { transactionControl } from "../routing/transaction-control.ts";
 import type { FunctionCatalogue } from "../sql/analysis.ts";
 import { noiseOfFunction } from "../sql/builtin-functions.ts";
 import { adviceOf, withRelations } from "../sql/relation-catalogue.ts";
@@ -13,8 +15,6 @@ import type { Statement } from "../sql/statement.ts";
 
 /** What mirroring needs to know of one statement in this migration; worked out once per statement. */
 export type StatementFacts = RequestFacts & {
-  /** Rows or relations may be different after it. */
-  readonly writes: boolean;
   readonly coverage: Coverage;
   /** The statement with what the catalogue knows of its relations: to be compared by. */
   readonly known: Statement;
@@ -27,7 +27,6 @@ export type StatementFacts = RequestFacts & {
 
 /** The same of a request, whose statements EXECUTE has been resolved in. */
 export type AskedFacts = RequestFacts & {
-  readonly writes: boolean;
   /** Names of the prepared statements that it executes by SQL. */
   readonly executes: readonly string[];
 };
@@ -102,9 +101,11 @@ export class FactsTable {
 
   #workOut(statement: Statement): StatementFacts {
     const { recorder, catalogue, safeFunctions } = this.#deps;
-    const obstacle = mirrorObstacle(statement, catalogue, safeFunctions());
+    const safe = safeFunctions();
+    const obstacle = mirrorObstacle(statement, catalogue, safe);
     const execute = statement.effects.find((effect) => effect.type === "execute");
-    const draws = obstacle === "volatile_function" && this.#onlyDraws(statement);
+    const onlyDraws = this.#onlyDraws(statement);
+    const draws = obstacle === "volatile_function" && onlyDraws;
     const facts = {
       obstacle,
       taints: obstacle !== undefined && TAINTING.has(obstacle) && !draws,
@@ -114,6 +115,8 @@ export class FactsTable {
         !draws &&
         !UPKEEP.test(statement.normalised),
       applicable: obstacle === undefined || !NEVER_APPLIED.has(obstacle),
+      rehearsal: rehearsalObstacle(statement, { catalogue, safe }, onlyDraws),
+      control: transactionControl([statement]),
     };
     const alone = { ...facts, executes: NOTHING_EXECUTED };
     const known = withRelations(statement, catalogue);
@@ -146,6 +149,8 @@ const PLAIN: AskedFacts = {
   taints: false,
   applicable: true,
   writes: false,
+  rehearsal: undefined,
+  control: "none",
   executes: NOTHING_EXECUTED,
 };
 const FUNCTION_CALL: AskedFacts = refused("function_call", true);
@@ -193,13 +198,15 @@ export function requestFacts(
   const [first] = all;
   const executes = executedBy(request, table);
   const facts =
-    all.length === 1 && first !== undefined ? { ...first, executes } : combined(all, executes);
+    all.length === 1 && first !== undefined
+      ? { ...first, executes }
+      : { ...combined(all, executes), control: transactionControl(statements) };
   if (request.frames !== undefined) return facts;
   return tooLarge(facts);
 }
 
 function tooLarge(facts: AskedFacts): AskedFacts {
-  return { ...facts, obstacle: "too_large", applicable: false };
+  return { ...facts, obstacle: "too_large", rehearsal: "too_large", applicable: false };
 }
 
 /** Whether an open transaction may end with it. */
@@ -211,8 +218,20 @@ export function commits(statements: readonly Statement[]): boolean {
   );
 }
 
+/** SET LOCAL and its kin, in whatever form. */
+export function setsLocally(statements: readonly Statement[]): boolean {
+  for (const { effects } of statements) {
+    for (const effect of effects) {
+      if ((effect.type === "set" || effect.type === "set_unknown") && effect.local) return true;
+    }
+  }
+  return false;
+}
+
 function refused(obstacle: SkipReason, writes: boolean): AskedFacts {
-  return { obstacle, taints: writes, applicable: false, writes, executes: NOTHING_EXECUTED };
+  const executes = NOTHING_EXECUTED;
+  const refusal = { obstacle, rehearsal: obstacle, taints: writes, applicable: false } as const;
+  return { ...refusal, writes, control: "none", executes };
 }
 
 function executedBy({ statements }: Request, table: FactsTable): readonly string[] {
@@ -230,6 +249,8 @@ function combined(
 ): AskedFacts {
   return {
     obstacle: all.find((facts) => facts.obstacle !== undefined)?.obstacle,
+    rehearsal: all.find((facts) => facts.rehearsal !== undefined)?.rehearsal,
+    control: all.find((facts) => facts.control !== "none")?.control ?? "none",
     taints: all.some((facts) => facts.taints),
     applicable: all.every((facts) => facts.applicable),
     writes: all.some((facts) => facts.writes),
@@ -251,7 +272,8 @@ function factsIn(
   const { tables, written } = statement;
   if (!tables.some((name) => temporary.has(name))) return facts;
   if (written.every((name) => temporary.has(name))) return refused("session", false);
-  return { ...facts, obstacle: facts.obstacle ?? "session", applicable: false };
+  const { obstacle = "session", rehearsal = "session" } = facts;
+  return { ...facts, obstacle, rehearsal, applicable: false };
 }
 
 function withExecuted(
@@ -267,4 +289,11 @@ function withExecuted(
   return combined([facts, table.of(inner)], NOTHING_EXECUTED);
 }
 
-const UNKNOWN = { obstacle: "unparsable", taints: true, applicable: true, writes: true } as const;
+const UNKNOWN = {
+  obstacle: "unparsable",
+  rehearsal: "unparsable",
+  taints: true,
+  applicable: true,
+  writes: true,
+  control: "none",
+} as const;

@@ -196,7 +196,7 @@ async function dialPrimary(client: AuthenticatedClient, deps: ListenerDeps): Pro
     const side = deps.primary();
     const outcome = await deps.sides.dial(
       side,
-      { user: client.user, parameters: client.parameters, readOnly: false },
+      { user: client.user, parameters: client.parameters, readOnly: false, limits: [] },
       client.credentials,
     );
     if (outcome.kind !== "ready") return outcome;

@@ -72,17 +72,20 @@ function credentialsFor(
   return configured === undefined ? own : { kind: "password", password: configured };
 }
 
-/** A read-only session's default is set at startup, so that RESET ALL returns to it. */
+/** A read-only session's default and its limits are set at startup, so that RESET ALL returns to them. */
 function parametersFor(target: SideTarget, startup: SessionStartup): [string, string][] {
   const parameters: [string, string][] = [
     ["user", startup.user],
     ["database", target.database],
   ];
+  const limited = new Set(startup.limits.map(([name]) => name));
   for (const [name, value] of startup.parameters) {
+    if (limited.has(name)) continue;
     if (name === "user" || name === "database") continue;
     if (startup.readOnly && name === "default_transaction_read_only") continue;
     parameters.push([name, value]);
   }
   if (startup.readOnly) parameters.push(["default_transaction_read_only", "on"]);
+  for (const [name, value] of startup.limits) parameters.push([name, value]);
   return parameters;
 }

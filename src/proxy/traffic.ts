@@ -23,7 +23,7 @@ export type TrafficDeps = {
   readonly setPrimary: (side: Side) => void;
   /** Asks the side something. @throws when it does not answer */
   readonly probe: (side: Side) => Promise<void>;
-  /** Writes that dual writing still owes the shadow. */
+  /** Writes that dual writing still owes the shadow, and what rehearsals have yet to set back there. */
   readonly owedWrites: () => number;
 };
 
@@ -130,7 +130,7 @@ function owedHolder(owed: number): Holder {
     client: "",
     reason: "shadow_queue",
     forMs: 0,
-    statement: `${owed} committed transactions are not yet repeated on the shadow`,
+    statement: `${owed} transactions are not yet repeated or undone on the shadow`,
   };
 }
 

@@ -1,18 +1,20 @@
-import type { Mirroring, Route } from "./route.ts";
+import type { Mirroring, RehearsedAs, Route } from "./route.ts";
 import type { Side } from "./side.ts";
 import type { SkipReason } from "./skip-reason.ts";
+import type { TransactionControl } from "./transaction-control.ts";
 
 /** Which side answers, and what the operator wants of the other. */
 export type MirrorPolicy = {
   readonly primary: Side;
   readonly enabled: boolean;
-  readonly writes: "skip" | "apply";
+  readonly writes: "skip" | "rehearse" | "apply";
 };
 
 /** How the open transaction is treated on the shadow; `none` outside one. */
 export type TransactionMirroring =
   | { readonly kind: "none" }
-  | { readonly kind: "mirrored" }
+  /** `rehearses`: it has written there, so the rows it sees are its own. */
+  | { readonly kind: "mirrored"; readonly rehearses: boolean }
   | { readonly kind: "skipped"; readonly reason: SkipReason };
 
 /** What a request is, as far as mirroring goes. */
@@ -21,8 +23,13 @@ export type RequestFacts = {
   readonly obstacle: SkipReason | undefined;
   /** Skipping it leaves the shadow without rows that later statements of the transaction may read. */
   readonly taints: boolean;
+  /** Rows or relations may be different after it. */
+  readonly writes: boolean;
   /** It may run on a shadow that takes writes. */
   readonly applicable: boolean;
+  /** Why it may not run even where all it does is rolled back. */
+  readonly rehearsal: SkipReason | undefined;
+  readonly control: TransactionControl;
 };
 
 export type Decision = {
@@ -32,7 +39,9 @@ export type Decision = {
 
 const MIRROR: Mirroring = { kind: "mirror" };
 const APPLY: Mirroring = { kind: "apply" };
-const MIRRORED: TransactionMirroring = { kind: "mirrored" };
+const MIRRORED: TransactionMirroring = { kind: "mirrored", rehearses: false };
+const REHEARSED: TransactionMirroring = { kind: "mirrored", rehearses: true };
+const AFTER_WRITE: TransactionMirroring = { kind: "skipped", reason: "after_write" };
 const NONE: TransactionMirroring = { kind: "none" };
 
 /**
@@ -60,17 +69,50 @@ export function decide(
     const next = transaction.kind === "none" ? NONE : transaction;
     return skip(primary, facts.obstacle ?? "utility", next);
   }
+  if (policy.writes === "rehearse") return rehearsed(primary, transaction, facts);
   if (facts.obstacle === undefined) {
     return { route: { primary, mirror: MIRROR }, transaction: MIRRORED };
   }
   return skip(primary, facts.obstacle, afterObstacle(transaction, facts));
 }
 
+/** Nothing that commits is ever sent: in place of the COMMIT, the shadow rolls back. */
+function rehearsed(
+  primary: Side,
+  transaction: Exclude<TransactionMirroring, { kind: "skipped" }>,
+  facts: RequestFacts,
+): Decision {
+  const { control } = facts;
+  const inside = transaction.kind === "mirrored";
+  const isAstray = inside ? control === "begins" : control === "commits";
+  if (control === "mixed" || isAstray) {
+    return skip(primary, facts.rehearsal ?? "commits_inside", AFTER_WRITE);
+  }
+  if (control === "commits") return rehearse(primary, "commit", transaction);
+  // Outside a transaction the shadow is read-only, so what only looks like a read may be tried.
+  const isTried = !inside && facts.rehearsal === "unparsable";
+  const obstacle = isTried ? facts.obstacle : facts.rehearsal;
+  if (obstacle !== undefined) {
+    const unknown = obstacle === "unparsable";
+    return skip(primary, obstacle, unknown ? AFTER_WRITE : afterObstacle(transaction, facts));
+  }
+  const sees = inside && transaction.rehearses;
+  if (!facts.writes && !sees) {
+    return { route: { primary, mirror: MIRROR }, transaction: inside ? transaction : MIRRORED };
+  }
+  const as = inside || control === "begins" ? "inside" : "alone";
+  return rehearse(primary, as, REHEARSED);
+}
+
+function rehearse(primary: Side, as: RehearsedAs, transaction: TransactionMirroring): Decision {
+  return { route: { primary, mirror: { kind: "rehearse", as } }, transaction };
+}
+
 function afterObstacle(
   transaction: TransactionMirroring,
   facts: RequestFacts,
 ): TransactionMirroring {
-  if (facts.taints) return { kind: "skipped", reason: "after_write" };
+  if (facts.taints) return AFTER_WRITE;
   return transaction.kind === "none" ? MIRRORED : transaction;
 }
 

@@ -22,7 +22,8 @@ export function mirrorObstacle(
   );
 }
 
-function kindObstacle(statement: Statement): SkipReason | undefined {
+/** What its kind alone says. */
+export function kindObstacle(statement: Statement): SkipReason | undefined {
   switch (statement.kind) {
     case "write":
       return "write";
@@ -44,7 +45,8 @@ function kindObstacle(statement: Statement): SkipReason | undefined {
   }
 }
 
-function effectObstacle(effects: readonly SessionEffect[]): SkipReason | undefined {
+/** What it would do to the session. */
+export function effectObstacle(effects: readonly SessionEffect[]): SkipReason | undefined {
   for (const effect of effects) {
     const obstacle = obstacleOf(effect);
     if (obstacle !== undefined) return obstacle;
@@ -82,11 +84,12 @@ function isReadOnlySetting(name: string): boolean {
 }
 
 /** PREPARE only keeps its query for later. */
-function runsFunctions(statement: Statement): boolean {
+export function runsFunctions(statement: Statement): boolean {
   return !statement.effects.some((effect) => effect.type === "prepare");
 }
 
-function functionObstacle(
+/** The first of the functions that keeps it off the shadow. */
+export function functionObstacle(
   functions: readonly string[],
   catalogue: FunctionCatalogue,
   safeFunctions: ReadonlySet<string>,

@@ -12,4 +12,12 @@ export type Mirroring =
   | { readonly kind: "mirror" }
   /** Dual writing: run it on the shadow once its transaction has committed on the primary. */
   | { readonly kind: "apply" }
+  /** Run it on the shadow in a transaction that is rolled back, and compare. */
+  | { readonly kind: "rehearse"; readonly as: RehearsedAs }
   | { readonly kind: "skip"; readonly reason: SkipReason };
+
+/**
+ * How it is rehearsed: within the client's open transaction or one that it begins, in a transaction of
+ * ours, or as the COMMIT, in whose place the shadow checks its constraints and rolls back.
+ */
+export type RehearsedAs = "inside" | "alone" | "commit";

@@ -13,6 +13,10 @@ export const SKIP_REASONS = {
   session: "it reads or changes what belongs to one server session only",
   notify: "it listens or notifies",
   two_phase: "it prepares a transaction for two-phase commit",
+  commits_inside:
+    "it ends or begins a transaction among other statements, so it cannot be rehearsed and undone",
+  table_lock: "it locks a whole table, which would hold up what replicates into the shadow",
+  rehearsal_ended: "its rehearsal had held locks on the shadow for as long as it may",
   held_cursor: "it uses a cursor that outlives its transaction",
   utility: "it is a maintenance or administration command",
   function_call: "it uses the function-call sub-protocol",

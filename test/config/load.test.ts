@@ -86,6 +86,7 @@ void tap.test("what is not given has its default", async (t) => {
           enabled: true,
           sample: 1,
           writes: "skip",
+          rehearsal: { lockTimeoutMs: 100, holdMs: 1000, quietMs: 1000 },
           timeoutMs: 5000,
           lagWaitMs: 2000,
           queue: { exchanges: 256, bytes: 8_388_608, totalBytes: 268_435_456 },

@@ -245,12 +245,14 @@ export const MISTAKES: readonly Mistake[] = [
   {
     why: "writes with a typing error",
     more: "    shadow: { writes: aply }",
-    says: ["7:23 migrations[0].shadow.writes: expected skip or apply: did you mean apply?"],
+    says: [
+      "7:23 migrations[0].shadow.writes: expected skip, rehearse or apply: did you mean apply?",
+    ],
   },
   {
-    why: "writes of a later version",
-    more: "    shadow: { writes: rehearse }",
-    says: ["7:23 migrations[0].shadow.writes: expected skip or apply"],
+    why: "writes of another tool",
+    more: "    shadow: { writes: discard }",
+    says: ["7:23 migrations[0].shadow.writes: expected skip, rehearse or apply"],
   },
   {
     why: "a truth value in words",

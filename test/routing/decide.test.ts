@@ -2,17 +2,37 @@ import fc from "fast-check";
 import t from "tap";
 import type { MirrorPolicy, RequestFacts, TransactionMirroring } from "../../src/routing/decide.ts";
 import { decide } from "../../src/routing/decide.ts";
+import type { Mirroring } from "../../src/routing/route.ts";
 import type { SkipReason } from "../../src/routing/skip-reason.ts";
 
 const SKIP: MirrorPolicy = { primary: "old", enabled: true, writes: "skip" };
 const APPLY: MirrorPolicy = { primary: "old", enabled: true, writes: "apply" };
+const REHEARSE: MirrorPolicy = { primary: "old", enabled: true, writes: "rehearse" };
 const OFF: MirrorPolicy = { primary: "old", enabled: false, writes: "skip" };
 const NONE: TransactionMirroring = { kind: "none" };
-const MIRRORED: TransactionMirroring = { kind: "mirrored" };
-const READ: RequestFacts = { obstacle: undefined, taints: false, applicable: true };
-const WRITE: RequestFacts = { obstacle: "write", taints: true, applicable: true };
-const LOCK: RequestFacts = { obstacle: "side_effect", taints: false, applicable: true };
-const NOTIFY: RequestFacts = { obstacle: "notify", taints: false, applicable: false };
+const MIRRORED: TransactionMirroring = { kind: "mirrored", rehearses: false };
+const REHEARSED: TransactionMirroring = { kind: "mirrored", rehearses: true };
+const READ: RequestFacts = {
+  obstacle: undefined,
+  rehearsal: undefined,
+  control: "none",
+  taints: false,
+  writes: false,
+  applicable: true,
+};
+const WRITE: RequestFacts = { ...READ, obstacle: "write", taints: true, writes: true };
+const LOCK: RequestFacts = { ...READ, obstacle: "side_effect", rehearsal: "side_effect" };
+const NOTIFY: RequestFacts = {
+  ...READ,
+  obstacle: "notify",
+  rehearsal: "notify",
+  applicable: false,
+};
+const BEGIN: RequestFacts = { ...READ, control: "begins" };
+const COMMIT: RequestFacts = { ...READ, control: "commits" };
+const MIXED: RequestFacts = { ...WRITE, control: "mixed" };
+const DDL: RequestFacts = { ...WRITE, obstacle: "ddl", rehearsal: "ddl" };
+const GUESS: RequestFacts = { ...READ, rehearsal: "unparsable" };
 
 const ROWS: {
   readonly why: string;
@@ -106,7 +126,116 @@ const ROWS: {
     mirroring: "notify",
     next: "mirrored",
   },
+  {
+    why: "a read outside a transaction needs no rehearsal",
+    policy: REHEARSE,
+    transaction: NONE,
+    facts: READ,
+    mirroring: "mirror",
+    next: "mirrored",
+  },
+  {
+    why: "a write by itself is rehearsed in a transaction of ours",
+    policy: REHEARSE,
+    transaction: NONE,
+    facts: WRITE,
+    mirroring: "rehearse alone",
+    next: "rehearsed",
+  },
+  {
+    why: "a transaction begins as any other",
+    policy: REHEARSE,
+    transaction: NONE,
+    facts: BEGIN,
+    mirroring: "mirror",
+    next: "mirrored",
+  },
+  {
+    why: "some drivers send BEGIN and the first write together",
+    policy: REHEARSE,
+    transaction: NONE,
+    facts: { ...WRITE, control: "begins" },
+    mirroring: "rehearse inside",
+    next: "rehearsed",
+  },
+  {
+    why: "a write within a transaction is rehearsed there",
+    policy: REHEARSE,
+    transaction: MIRRORED,
+    facts: WRITE,
+    mirroring: "rehearse inside",
+    next: "rehearsed",
+  },
+  {
+    why: "a read after a write sees what only the transaction sees",
+    policy: REHEARSE,
+    transaction: REHEARSED,
+    facts: READ,
+    mirroring: "rehearse inside",
+    next: "rehearsed",
+  },
+  {
+    why: "a COMMIT is never sent as one",
+    policy: REHEARSE,
+    transaction: REHEARSED,
+    facts: COMMIT,
+    mirroring: "rehearse commit",
+    next: "rehearsed",
+  },
+  {
+    why: "not even where there is nothing to commit",
+    policy: REHEARSE,
+    transaction: NONE,
+    facts: COMMIT,
+    mirroring: "commits_inside",
+    next: "skipped after_write",
+  },
+  {
+    why: "a COMMIT among others cannot be left out",
+    policy: REHEARSE,
+    transaction: REHEARSED,
+    facts: MIXED,
+    mirroring: "commits_inside",
+    next: "skipped after_write",
+  },
+  {
+    why: "what may not be rehearsed ends what can be compared",
+    policy: REHEARSE,
+    transaction: REHEARSED,
+    facts: DDL,
+    mirroring: "ddl",
+    next: "skipped after_write",
+  },
+  {
+    why: "a lock by itself leaves nothing behind",
+    policy: REHEARSE,
+    transaction: REHEARSED,
+    facts: LOCK,
+    mirroring: "side_effect",
+    next: "rehearsed",
+  },
+  {
+    why: "what only looks like a read may be tried where the shadow is read-only",
+    policy: REHEARSE,
+    transaction: NONE,
+    facts: GUESS,
+    mirroring: "mirror",
+    next: "mirrored",
+  },
+  {
+    why: "and not where it is not",
+    policy: REHEARSE,
+    transaction: MIRRORED,
+    facts: GUESS,
+    mirroring: "unparsable",
+    next: "skipped after_write",
+  },
 ];
+
+function nameOf(mirror: Mirroring): string {
+  if (mirror.kind === "skip") return mirror.reason;
+  return mirror.kind === "rehearse" ? `rehearse ${mirror.as}` : mirror.kind;
+}
 
 await t.test("each request is routed by policy, transaction and what it is", async (test) => {
   for (const row of ROWS) {
@@ -114,9 +243,13 @@ await t.test("each request is routed by policy, transaction and what it is", asy
     const { route, transaction } = decision;
     const { mirror } = route;
     test.equal(route.primary, "old");
-    test.equal(mirror.kind === "skip" ? mirror.reason : mirror.kind, row.mirroring, row.why);
+    test.equal(nameOf(mirror), row.mirroring, row.why);
     const next =
-      transaction.kind === "skipped" ? `skipped ${transaction.reason}` : transaction.kind;
+      transaction.kind === "skipped"
+        ? `skipped ${transaction.reason}`
+        : transaction.kind === "mirrored" && transaction.rehearses
+          ? "rehearsed"
+          : transaction.kind;
     test.equal(next, row.next, row.why);
   }
 });
@@ -133,6 +266,25 @@ await t.test("nothing that writes ever runs on a shadow whose writes are skipped
         test.notOk(runs && request.obstacle !== undefined);
         test.notOk(runs && tainted, "no read after a write of the same transaction");
         tainted ||= request.taints;
+        transaction = decision.transaction;
+      }
+    }),
+  );
+});
+
+await t.test("nothing that commits is ever sent to a shadow that rehearses", async (test) => {
+  const facts = fc.constantFrom(READ, WRITE, LOCK, NOTIFY, BEGIN, COMMIT, MIXED, DDL, GUESS);
+  fc.assert(
+    fc.property(fc.array(facts), (requests) => {
+      let transaction: TransactionMirroring = NONE;
+      for (const request of requests) {
+        const decision = decide(REHEARSE, transaction, request, undefined, true);
+        const { mirror } = decision.route;
+        if (request.control === "mixed") test.equal(mirror.kind, "skip");
+        if (request.control === "commits" && mirror.kind !== "skip") {
+          test.strictSame(mirror, { kind: "rehearse", as: "commit" });
+        }
+        if (request.writes) test.not(mirror.kind, "mirror");
         transaction = decision.transaction;
       }
     }),

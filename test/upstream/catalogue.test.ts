@@ -4,6 +4,7 @@ import type { Test } from "tap";
 import { openAdminClient } from "../../src/upstream/admin-client.ts";
 import type { AdminClient } from "../../src/upstream/admin-client.ts";
 import { readCatalogue, readScramVerifiers } from "../../src/upstream/catalogue.ts";
+import { readTables } from "../../src/upstream/table-catalogue.ts";
 import { readRelations } from "../../src/upstream/relations.ts";
 import { parseScramVerifier } from "../../src/wire/postgres/scram.ts";
 import { at, serverWith } from "./sessions.ts";
@@ -37,6 +38,15 @@ const SETUP = `
   CREATE ROLE lasting LOGIN PASSWORD 'x' VALID UNTIL 'infinity';
   CREATE ROLE open_handed LOGIN;
   CREATE ROLE team PASSWORD 'x';
+  CREATE TABLE shop.items (
+    id serial PRIMARY KEY, code int GENERATED ALWAYS AS IDENTITY, made timestamptz DEFAULT now(),
+    name text UNIQUE, doubled int GENERATED ALWAYS AS (1 + 1) STORED);
+  CREATE TABLE shop.lines (item int REFERENCES shop.items ON DELETE CASCADE DEFERRABLE);
+  CREATE VIEW shop.names AS SELECT name FROM shop.items;
+  CREATE TABLE shop.parted (id int) PARTITION BY RANGE (id);
+  CREATE TABLE shop.part PARTITION OF shop.parted DEFAULT;
+  CREATE FUNCTION shop.noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+  CREATE TRIGGER noted BEFORE INSERT ON shop.lines FOR EACH ROW EXECUTE FUNCTION shop.noted();
   SET password_encryption = md5;
   CREATE ROLE ancient LOGIN PASSWORD 'x';`;
 
@@ -58,6 +68,37 @@ function client(
 }
 
 for (const server of servers) {
+  await t.test(`the tables of PostgreSQL ${server.major}`, async (test) => {
+    const { tables, defers, scriptedFunctions } = await readTables(
+      client(test, server, "modern", "x"),
+    );
+    const named = (name: string) => tables.find((table) => table.name === name);
+    const items = named("items");
+    test.strictSame(
+      items?.defaults.map(({ column, sequence }) => [column, sequence]).toSorted(),
+      [
+        ["code", "shop.items_code_seq"],
+        ["id", "shop.items_id_seq"],
+        ["made", undefined],
+      ],
+      "an expression of other columns is no default",
+    );
+    const keys = items?.uniqueKeys.map(({ name, attributes }) => [name, ...attributes]);
+    test.strictSame(keys?.toSorted(), [
+      ["items_name_key", 4],
+      ["items_pkey", 1],
+    ]);
+    const lines = named("lines");
+    test.match(items, { kind: "r", spread: false, triggers: false, cascades: true });
+    test.match(lines, { kind: "r", spread: false, triggers: true, cascades: false });
+    test.strictSame(items?.neighbours, [lines?.oid]);
+    test.strictSame(lines?.neighbours, [items?.oid]);
+    for (const name of ["names", "parted", "part"]) test.equal(named(name)?.spread, true, name);
+    test.equal(defers, true);
+    test.ok(scriptedFunctions.has("twice"));
+    test.notOk(scriptedFunctions.has("now"));
+  });
+
   await t.test(`the catalogue of PostgreSQL ${server.major}`, async (test) => {
     const admin = client(test, server, "modern", "x");
     const { serverVersion, volatileFunctions, typeNames, typeShapes } = await readCatalogue(admin);

@@ -6,6 +6,7 @@ import type { CompareContext } from "../../compare/context.ts";
 import { otherSide } from "../../routing/side.ts";
 import type { Side } from "../../routing/side.ts";
 import type { FunctionCatalogue } from "../../sql/analysis.ts";
+import type { TableCatalogue } from "../../upstream/table-catalogue.ts";
 import type { Catalogue } from "../../upstream/catalogue.ts";
 import type { Relations } from "../../upstream/relations.ts";
 
@@ -14,6 +15,8 @@ export type Catalogues = {
   readonly functions: FunctionCatalogue;
   /** What a comparison needs to know of both sides' types while this side is primary. */
   typesWith(primary: Side): TypesOfBoth;
+  /** Undefined until they have been read, and where nobody needs them. */
+  tablesOf(side: Side): TableCatalogue | undefined;
   /** Undefined until the side's catalogue was read. */
   relationsOf(side: Side): Relations | undefined;
   /** Whether the side answered when it was last asked. */
@@ -31,7 +34,7 @@ type TypesOfBoth = Pick<
 >;
 
 type CataloguesDeps = {
-  readonly read: (side: Side) => Promise<Catalogue>;
+  readonly read: (side: Side) => Promise<KnownCatalogue>;
   /** Asks the side for a sign of life. */
   readonly ping: (side: Side) => Promise<void>;
   readonly clock: Clock;
@@ -41,6 +44,9 @@ type CataloguesDeps = {
   readonly changed: () => void;
 };
 
+/** With its tables, where writes are rehearsed. */
+type KnownCatalogue = Catalogue & { readonly tables: TableCatalogue | undefined };
+
 const REFRESH_MS = 60_000;
 /** A side that is gone must not be shown as reachable for long. */
 const PING_MS = 2_000;
@@ -48,7 +54,7 @@ const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 5_000;
 
 type Known = {
-  catalogue: Catalogue | undefined;
+  catalogue: KnownCatalogue | undefined;
   failure: string | undefined;
   /** When the catalogue was read. */
   readAtMs: number;
@@ -105,6 +111,7 @@ export function openCatalogues(deps: CataloguesDeps): Catalogues {
   return {
     functions: { isVolatile: (name) => isVolatile(known, name) },
     typesWith: (primary) => typesWith(known, primary),
+    tablesOf: (side) => known[side].catalogue?.tables,
     relationsOf: (side) => known[side].catalogue?.relations,
     reachable: (side) => reachability(known[side]),
     refresh,

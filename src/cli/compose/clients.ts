@@ -59,7 +59,7 @@ export function openClients(deps: ClientsDeps): Clients {
     const login = logins.get(session);
     if (login === undefined) throw new Error("a session without its login");
     const { user, parameters, credentials } = login;
-    return sides.dial(side, { user, parameters, readOnly: false }, credentials);
+    return sides.dial(side, { user, parameters, readOnly: false, limits: [] }, credentials);
   };
   const traffic = openTraffic({
     clock,
@@ -70,7 +70,7 @@ export function openClients(deps: ClientsDeps): Clients {
     dial,
     setPrimary: deps.setPrimary,
     probe: (side) => upstreams.catalogues.refresh(side),
-    owedWrites: () => mirror.order.size,
+    owedWrites: () => mirror.order.size + mirror.rehearsals.sequences.busy,
   });
   return {
     sessions,

@@ -15,13 +15,18 @@ import { judgePair } from "../../mirror/judge.ts";
 import { MemoryBudget } from "../../mirror/memory-budget.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
 import { newMirrorCounters } from "../../mirror/migration-mirror.ts";
+import { KeptSequences } from "../../mirror/kept-sequences.ts";
+import { RehearsalTables } from "../../mirror/rehearsal-tables.ts";
+import { rehearsalVerdict } from "../../mirror/rehearsal-verdict.ts";
+import type { Rehearsals } from "../../mirror/rehearsals.ts";
+import { TableActivity } from "../../mirror/table-activity.ts";
 import { ShadowHealth } from "../../mirror/shadow-health.ts";
 import type { ShadowPosition } from "../../mirror/shadow-position.ts";
 import { FactsTable } from "../../mirror/statement-facts.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
+import type { AdminRows } from "../../upstream/admin-client.ts";
 import type { RelationCatalogue } from "../../sql/relation-catalogue.ts";
-import type { Statement } from "../../sql/statement.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { MigrationSettings } from "./migration-settings.ts";
 import { positionTexts } from "./open-position.ts";
@@ -45,6 +50,9 @@ type MirrorParts = {
   readonly cancel: MigrationMirror["cancel"];
   readonly refused: MigrationMirror["refused"];
   readonly shadowAnswered: (elapsedMs: number) => void;
+  /** Asks a side something on Twinwire's own connection. */
+  readonly ask: (side: Side, sql: string, values: readonly string[]) => Promise<AdminRows>;
+  readonly sequenceNotKept: (error: unknown) => void;
   readonly ruleApplied: CompareContext["applied"];
 };
 
@@ -58,7 +66,8 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     catalogue: { ...catalogues.functions, ...parts.relations },
     safeFunctions: () => new Set(settings.config().compare.safeFunctions),
   });
-  const judging = judgingOf(parts, facts, counters.verdicts);
+  const rehearsals = openRehearsals(parts);
+  const judging = judgingOf(parts, facts, counters.verdicts, rehearsals.tables);
   return {
     clock,
     health: new ShadowHealth(clock, parts.random),
@@ -68,6 +77,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     live: new Set(),
     facts,
     drifted,
+    rehearsals,
     noteOwed: parts.noteOwed,
     counters,
     policy: () => ({ primary: primary(), enabled: shadow().enabled, writes: shadow().writes }),
@@ -88,28 +98,52 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
   };
 }
 
+function openRehearsals(parts: MirrorParts): Rehearsals {
+  const { clock, catalogues, primary } = parts;
+  const shadow = (): Side => otherSide(primary());
+  return {
+    tables: new RehearsalTables({
+      primary: () => catalogues.tablesOf(primary()),
+      shadow: () => catalogues.tablesOf(shadow()),
+      functions: catalogues.functions,
+    }),
+    activity: new TableActivity(clock.monotonicMs()),
+    sequences: new KeptSequences({
+      clock,
+      query: (sql, values) => parts.ask(shadow(), sql, values),
+      failed: parts.sequenceNotKept,
+    }),
+    limits: () => {
+      const limits = parts.settings.shadow().rehearsal;
+      // Where it is known how far the shadow lags, that counts as well.
+      const lagMs = parts.position.lag.ms ?? 0;
+      return { ...limits, quietMs: Math.max(limits.quietMs, 2 * lagMs) };
+    },
+  };
+}
+
 /** A shadow that takes writes takes all of them: with a sample of them its tables would drift. */
 function isDrawn({ writes, sample }: ShadowConfig, random: () => number): boolean {
   return writes === "apply" || sample >= 1 || random() < sample;
 }
 
 /** What judging a pair takes. */
-function judgingOf(parts: MirrorParts, facts: FactsTable, counters: VerdictCounters): JudgeDeps {
+function judgingOf(
+  parts: MirrorParts,
+  facts: FactsTable,
+  counters: VerdictCounters,
+  tables: RehearsalTables,
+): JudgeDeps {
   const { clock, settings, catalogues, recorder, drifted, primary, position, rechecks } = parts;
-  const compare = (
-    ofPrimary: Observation,
-    ofShadow: Observation,
-    statements: readonly Statement[],
-    remembered: CompareContext["remembered"],
-    ignored: readonly string[],
-  ): Verdict =>
+  const compare: JudgeDeps["compare"] = (ofPrimary, ofShadow, statements, remembered, how) =>
     parts.compare(ofPrimary, ofShadow, {
       statements,
       remembered,
+      generated: how.generated,
       rules:
-        ignored.length === 0
+        how.ignored.length === 0
           ? settings.rules()
-          : [...settings.rules(), ...ignoringColumns(ignored)],
+          : [...settings.rules(), ...ignoringColumns(how.ignored)],
       applied: parts.ruleApplied,
       ...catalogues.typesWith(primary()),
     });
@@ -119,6 +153,7 @@ function judgingOf(parts: MirrorParts, facts: FactsTable, counters: VerdictCount
     facts,
     counters,
     compare,
+    rehearsed: (pair, verdict) => rehearsalVerdict(tables, pair, verdict),
     described: new DescribedStatements(),
     shadowAnswered: parts.shadowAnswered,
     drifted: drifted.touchedBy,

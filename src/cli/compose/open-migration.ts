@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import { openComparer } from "../../compare/compare.ts";
 import { openReplyDigester } from "../../compare/reply-digester.ts";
@@ -83,6 +84,9 @@ export async function openMigration(
     { ...deps, log },
     () => primary,
     (side) => {
+      const { sequences, activity } = parts.mirror.rehearsals;
+      sequences.forget();
+      activity.restart(clock.monotonicMs());
       // What still waits of clients that are gone was answered by the sides as they were.
       for (const shadow of parts.mirror.live) shadow.close();
       primary = side;
@@ -113,6 +117,10 @@ export async function openMigration(
   const migration = migrationOf(settings, parts, { conductor, listener }, clock);
   return migration;
 }
+
+const LOGIN_REFUSED = "the shadow refused a login, so nothing of it is compared";
+const SEQUENCE_NOT_KEPT =
+  "a sequence of the shadow could not be set back after a rehearsal, so a gap is left in it";
 
 type Parts = {
   readonly record: MigrationRecord;
@@ -168,10 +176,11 @@ function openParts(
     noteOwed: (tables) => record.owed.note(tables),
     dial: (side, startup, own) => sides.dial(side, startup, own),
     cancel: (side, server) => void sides.cancel(side, server),
+    ask: (side, sql, values) => upstreams.ask(side, sql, values),
+    sequenceNotKept: (error) => log.warn({ error: messageOf(error) }, SEQUENCE_NOT_KEPT),
     ruleApplied: ({ name }) => record.verdicts.madeRules.applied(name),
     shadowAnswered: (elapsedMs) => numbers.latency[otherSide(primary())].record(elapsedMs),
-    refused: (user, sqlstate) =>
-      log.warn({ user, sqlstate }, "the shadow refused a login, so nothing of it is compared"),
+    refused: (user, sqlstate) => log.warn({ user, sqlstate }, LOGIN_REFUSED),
   });
   const clients = openClients({
     ...deps,
@@ -239,6 +248,7 @@ function migrationOf(
       clearInterval(owedCheck);
       forgetOwed();
       for (const shadow of mirror.live) shadow.close();
+      await mirror.rehearsals.sequences.close();
       rechecks.close();
       position.close();
       await conductor.close();

@@ -120,7 +120,7 @@ function depsFor(parts: RechecksParts, side: Side, credentials: Credentials): Re
     sleep: (ms) => sleep(ms),
     openSession: (role, exchange) => {
       const { user, parameters } = exchange;
-      const startup = { user, parameters, readOnly: true };
+      const startup = { user, parameters, readOnly: true, limits: [] };
       return RecheckSession.open(
         {
           clock,

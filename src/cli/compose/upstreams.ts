@@ -6,11 +6,12 @@ import { openLoginKeys } from "../../proxy/startup/login-keys.ts";
 import type { Sides } from "../../proxy/sides.ts";
 import { openSides } from "../../proxy/sides.ts";
 import type { Side } from "../../routing/side.ts";
-import type { AdminClient } from "../../upstream/admin-client.ts";
+import type { AdminClient, AdminRows } from "../../upstream/admin-client.ts";
 import { openAdminClient } from "../../upstream/admin-client.ts";
 import { readCatalogue, readScramVerifiers } from "../../upstream/catalogue.ts";
 import type { Names } from "../../upstream/known-names.ts";
 import { readKnownNames } from "../../upstream/known-names.ts";
+import { readTables } from "../../upstream/table-catalogue.ts";
 import { openScramCache } from "../../upstream/scram-cache.ts";
 import type { Catalogues } from "./catalogues.ts";
 import { openCatalogues } from "./catalogues.ts";
@@ -24,6 +25,8 @@ export type Upstreams = {
   readonly users: Users;
   readonly loginKeys: LoginKeys;
   readonly catalogues: Catalogues;
+  /** Runs a statement of Twinwire's own. @throws CodedError */
+  ask(side: Side, sql: string, values: readonly string[]): Promise<AdminRows>;
   /** Which of the names a side knows. @throws CodedError */
   readKnownNames(side: Side, names: Names): Promise<Names>;
   close(): Promise<void>;
@@ -56,7 +59,11 @@ export function openUpstreams(settings: MigrationSettings, deps: UpstreamsDeps):
     log,
   });
   const catalogues = openCatalogues({
-    read: (side) => readCatalogue(admins[side]),
+    read: async (side) => {
+      const catalogue = await readCatalogue(admins[side]);
+      const isRehearsing = settings.config().shadow.writes === "rehearse";
+      return { ...catalogue, tables: isRehearsing ? await readTables(admins[side]) : undefined };
+    },
     ping: async (side) => void (await admins[side].query("SELECT 1")),
     clock,
     log,
@@ -72,6 +79,7 @@ export function openUpstreams(settings: MigrationSettings, deps: UpstreamsDeps):
     users,
     loginKeys,
     catalogues,
+    ask: (side, sql, values) => admins[side].query(sql, values),
     readKnownNames: (side, names) => readKnownNames(admins[side], names),
     sides: openSides({
       ...dialDeps,

@@ -138,6 +138,7 @@ export class RecheckSession {
       this.#link.run({
         preparation: [],
         answers: 0,
+        inTransaction: false,
         exchange: frames,
         capture: newCapture(),
         done: (observation) => {

@@ -1,7 +1,6 @@
 import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { RememberedShape } from "../../compare/context.ts";
-import { decodeReply } from "../../compare/reply.ts";
 import type { Observation } from "../../compare/observation.ts";
 import type { Finding, Verdict } from "../../compare/verdict.ts";
 import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
@@ -9,6 +8,7 @@ import type { Statement } from "../../sql/statement.ts";
 import type { Lsn } from "../../wire/position.ts";
 import { formatsIn } from "../described-statements.ts";
 import type { Reached } from "../shadow-position.ts";
+import { agree, sqlstateOf, withoutChance } from "./answers.ts";
 import type { Barrier, HeldShadow } from "./barrier.ts";
 import type { RecheckSession } from "./recheck-session.ts";
 
@@ -105,7 +105,6 @@ class Recheck {
   readonly #deps: RecheckDeps;
   readonly #exchange: RecordedExchange;
   readonly #suspected: Finding;
-  /** Asking twice tells better what comes from the clock or by chance than the text does. */
   readonly #statements: readonly Statement[];
   readonly #startedMs: number;
   #sessions: Partial<Sessions> = {};
@@ -345,23 +344,3 @@ const AGREED_NOW = "Asked again, both sides gave the same answer.";
 const CONFIRMED = "Asked again, the primary agreed with itself and the shadow still differed.";
 const NO_POSITION = "Nothing tells how far the shadow is; the difference lasted.";
 const NEVER_STILL = "The data changed on the primary each time it was asked again.";
-
-/** Of the first error in an answer, if there is one. */
-function sqlstateOf(answer: Exclude<Observation, { kind: "lost" }>): string | undefined {
-  if (answer.kind === "digested") {
-    return answer.results.find(({ sqlstate }) => sqlstate !== undefined)?.sqlstate;
-  }
-  const failed = decodeReply(answer.frames).results.find(({ error }) => error !== undefined);
-  return failed?.error?.sqlstate;
-}
-
-function withoutChance(statement: Statement): Statement {
-  const noise = statement.noise.filter((each) => each !== "clock" && each !== "volatile");
-  return noise.length === statement.noise.length ? statement : { ...statement, noise };
-}
-
-/** What differs only where a rule says that it does not count differs not. */
-function agree(verdict: Verdict): boolean {
-  if (verdict.kind === "incomparable") return verdict.reason === "rule";
-  return verdict.kind !== "divergent";
-}

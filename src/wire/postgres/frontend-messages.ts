@@ -33,3 +33,27 @@ function ofStatement(type: number, name: string): Buffer {
   frame[6 + name.length] = 0;
   return frame;
 }
+
+/**
+ * A statement of ours as an exchange of the extended protocol under a name of its own, answered with one
+ * ReadyForQuery: a simple Query would take the client's unnamed statement away.
+ */
+export function ownStatementMessage(sql: string): Buffer {
+  const name = "twinwire:own";
+  return Buffer.concat([
+    // What the last one left: a portal until its transaction ends, and all of it when it failed.
+    frontendFrame("C", `P${name}\0`, Buffer.alloc(0)),
+    closeStatementMessage(name),
+    frontendFrame("P", `${name}\0${sql}\0`, Buffer.from([0, 0])),
+    frontendFrame("B", `${name}\0${name}\0`, Buffer.from([0, 0, 0, 0, 0, 0])),
+    frontendFrame("E", `${name}\0`, Buffer.from([0, 0, 0, 0])),
+    closeStatementMessage(name),
+    SYNC_MESSAGE,
+  ]);
+}
+
+function frontendFrame(type: string, text: string, rest: Buffer): Buffer {
+  const frame = Buffer.concat([Buffer.from(`${type}0000${text}`, "utf8"), rest]);
+  frame.writeInt32BE(frame.length - 1, 1);
+  return frame;
+}

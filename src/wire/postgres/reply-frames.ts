@@ -7,6 +7,9 @@ export type ReplyFrame = { readonly type: number; readonly body: Buffer };
 /** A column as RowDescription has it. `format`: 0 text, 1 binary. */
 export type ReplyField = {
   readonly name: string;
+  /** The table's column that it is, by oid and number; both 0 for an expression. */
+  readonly tableOid: number;
+  readonly attribute: number;
   readonly typeOid: number;
   readonly typeModifier: number;
   readonly format: number;
@@ -65,6 +68,8 @@ export function decodeRowDescription(body: Uint8Array): ReplyField[] {
     need(bytes, nameEnd + 1, 18);
     fields.push({
       name: bytes.toString("utf8", at, nameEnd),
+      tableOid: bytes.readUInt32BE(nameEnd + 1),
+      attribute: bytes.readInt16BE(nameEnd + 5),
       typeOid: bytes.readUInt32BE(nameEnd + 7),
       typeModifier: bytes.readInt32BE(nameEnd + 13),
       format: bytes.readInt16BE(nameEnd + 17),
