@@ -7,7 +7,7 @@ import type { Credentials, DialOutcome, Dialled } from "../upstream/dial.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
 import type { ApplyOrder } from "./apply-order.ts";
 import type { DriftedTables } from "./drifted-tables.ts";
-import type { VerdictCounters } from "./judge.ts";
+import type { VerdictCounters } from "./judge-deps.ts";
 import type { Pair } from "./pair.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { Rehearsals } from "./rehearsals.ts";

@@ -4,12 +4,21 @@ import type { Lsn } from "../wire/position.ts";
 export type PositionDeps = {
   readonly clock: Clock;
   /** Where the primary is. @throws when it cannot be asked */
-  readonly primary: () => Promise<{ readonly inserted: Lsn; readonly flushed: Lsn } | undefined>;
+  readonly primary: () => Promise<PrimaryPosition | undefined>;
   readonly sleep: (ms: number) => Promise<void>;
-  /** Up to where the shadow has applied the primary's commits; undefined when nothing tells. @throws likewise */
-  readonly applied: () => Promise<Lsn | undefined>;
+  /**
+   * Up to where the shadow has applied the primary's commits: `nowhere` while tables are being copied;
+   * undefined when nothing tells. @throws likewise
+   */
+  readonly applied: () => Promise<Lsn | "nowhere" | undefined>;
   /** Nobody asks any more. */
   readonly closed: () => void;
+};
+
+type PrimaryPosition = {
+  readonly inserted: Lsn;
+  readonly flushed: Lsn;
+  readonly writerDelayMs: number;
 };
 
 /** What became of waiting for the shadow. */
@@ -24,11 +33,14 @@ type Waiter = {
 /** While somebody waits the shadow is asked so often, and so often otherwise. */
 const WAITING_POLL_MS = 10;
 const IDLE_POLL_MS = 1_000;
-/** Three times the log writer's delay of 200 ms, and some time for it to be scheduled. */
-const FLUSH_MS = 1_000;
+/** Beside three rounds of the log writer, for it to be scheduled. */
+const FLUSH_GRACE_MS = 400;
 const FLUSH_POLL_MS = 20;
-/** Enough samples to tell lags of a minute and more. */
-const MAX_SAMPLES = 120;
+const SAMPLE_MS = 50;
+/** Enough samples to tell lags of half a minute. */
+const MAX_SAMPLES = 600;
+/** The primary is not asked more often, however many want to know. */
+const SHORTEST_ASK_MS = 3;
 
 /** How far the shadow is behind the primary, and waiting until it is not. One for each migration. */
 export class ShadowPosition {
@@ -37,6 +49,10 @@ export class ShadowPosition {
   readonly ready: Promise<void>;
   #waiters: Waiter[] = [];
   #applied: Lsn | undefined;
+  /** Tables are still being copied, so no position says what the shadow has. */
+  #nowhere = false;
+  /** Grows when the sides swap: what was asked of them before is of no use. */
+  #generation = 0;
   #primary: Lsn | undefined;
   /** Where the primary was at which time, the oldest first. */
   #samples: { readonly lsn: Lsn; readonly atMs: number }[] = [];
@@ -84,12 +100,13 @@ export class ShadowPosition {
    * it cannot be told. Who asks at the same time shares a query that begins after all of them asked.
    */
   here(): Promise<Lsn | undefined> {
+    if (this.#next !== undefined) return this.#next;
     if (this.#asking === undefined) {
       this.#asking = this.#ask();
       return this.#asking;
     }
-    const before = this.#asking;
-    this.#next ??= before.then(() => {
+    const spaced = this.#asking.then(() => this.#deps.sleep(SHORTEST_ASK_MS));
+    this.#next = spaced.then(() => {
       this.#next = undefined;
       this.#asking = this.#ask();
       return this.#asking;
@@ -99,6 +116,7 @@ export class ShadowPosition {
 
   /** Waits until the shadow has applied the primary's commits up to a position. */
   reached(lsn: Lsn, timeoutMs: number): Promise<Reached> {
+    if (this.#nowhere) return Promise.resolve("late");
     if (this.#applied === undefined || this.#closed) return Promise.resolve("unknown");
     if (this.#applied >= lsn) return Promise.resolve("reached");
     return new Promise((resolve) => {
@@ -110,7 +128,9 @@ export class ShadowPosition {
 
   /** The sides have swapped. */
   forget(): void {
+    this.#generation++;
     this.#applied = undefined;
+    this.#nowhere = false;
     this.#primary = undefined;
     this.#samples = [];
     this.#noCommitUpTo = undefined;
@@ -126,8 +146,10 @@ export class ShadowPosition {
   }
 
   async #ask(): Promise<Lsn | undefined> {
+    const generation = this.#generation;
     try {
       const lsn = await this.#committed();
+      if (generation !== this.#generation) return undefined;
       if (lsn !== undefined) this.#note(lsn);
       return lsn;
     } catch {
@@ -149,7 +171,8 @@ export class ShadowPosition {
     if (first === undefined) return undefined;
     const { inserted } = first;
     let { flushed } = first;
-    const deadlineMs = this.#deps.clock.monotonicMs() + FLUSH_MS;
+    const flushMs = 3 * first.writerDelayMs + FLUSH_GRACE_MS;
+    const deadlineMs = this.#deps.clock.monotonicMs() + flushMs;
     while (flushed < inserted && this.#noCommitUpTo !== inserted) {
       if (this.#deps.clock.monotonicMs() >= deadlineMs) {
         this.#noCommitUpTo = inserted;
@@ -165,7 +188,7 @@ export class ShadowPosition {
     this.#primary = lsn;
     const atMs = this.#deps.clock.monotonicMs();
     const last = this.#samples.at(-1);
-    if (last !== undefined && atMs - last.atMs < IDLE_POLL_MS / 2) return;
+    if (last !== undefined && atMs - last.atMs < SAMPLE_MS) return;
     this.#samples.push({ lsn, atMs });
     if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
   }
@@ -178,10 +201,15 @@ export class ShadowPosition {
 
   async #poll(): Promise<void> {
     this.#polling = true;
+    const generation = this.#generation;
     try {
-      this.#applied = await this.#deps.applied();
+      const applied = await this.#deps.applied();
+      if (generation === this.#generation) {
+        this.#nowhere = applied === "nowhere";
+        this.#applied = applied === "nowhere" ? undefined : applied;
+      }
     } catch {
-      this.#applied = undefined;
+      // What was applied stays applied: who waits for more goes on until it is late.
     }
     // For the lag to be shown, where there is one to be told.
     if (this.#applied !== undefined && this.#waiters.length === 0) void this.here();

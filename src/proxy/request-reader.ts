@@ -4,6 +4,7 @@ import type { Analysis } from "../sql/analysis.ts";
 import {
   bindParts,
   closeParts,
+  describedStatement,
   executeParts,
   parseName,
   parseParts,
@@ -31,7 +32,7 @@ import { RequestParts } from "./request-parts.ts";
 const WHOLE_FRAME_BYTES = 1 << 20;
 const LIMITS = {
   wholeBytes: WHOLE_FRAME_BYTES,
-  interesting: typeFlags("QPBECSFXcfH"),
+  interesting: typeFlags("QPBDECSFXcfH"),
   known: typeFlags(FRONTEND_TYPES),
   maxBodyBytes: LARGEST_MESSAGE_BYTES,
 };
@@ -146,6 +147,8 @@ export class RequestReader {
         return this.#parse(bytes, start, end);
       case Frontend.Bind:
         return this.#bind(bytes, start, end);
+      case Frontend.Describe:
+        return this.#describe(bytes, start, end);
       case Frontend.Execute:
         return this.#execute(bytes, start, end);
       case Frontend.Close:
@@ -236,6 +239,13 @@ export class RequestReader {
     const statement = this.#deps.prepared.sent(parts.statement);
     this.#portals.set(parts.portal, statement);
     this.#parts.binds(statement);
+  }
+
+  /** A statement that is only described must be there on the shadow as well. */
+  #describe(bytes: Buffer, start: number, end: number): void {
+    this.#asks();
+    const name = describedStatement(bytes, start, end);
+    if (name !== undefined) this.#parts.binds(this.#deps.prepared.sent(name));
   }
 
   #execute(bytes: Buffer, start: number, end: number): void {

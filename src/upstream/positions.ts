@@ -10,11 +10,14 @@ export type ReplicationSource =
   | { readonly kind: "standby" }
   | { readonly kind: "slots"; readonly slots: readonly string[] }
   | { readonly kind: "progress"; readonly stream: string }
+  /** Tables are still being copied, each at a position of its own. */
+  | { readonly kind: "copying" }
   | { readonly kind: "unknown" };
 
 /** Since PostgreSQL 10. */
-const PRIMARY_POSITION =
-  "SELECT pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn()";
+const PRIMARY_POSITION = `
+  SELECT pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn(),
+    (SELECT s.setting FROM pg_catalog.pg_settings AS s WHERE s.name = 'wal_writer_delay')`;
 
 /** Since PostgreSQL 9.0. */
 const IN_RECOVERY = "SELECT pg_catalog.pg_is_in_recovery()";
@@ -59,6 +62,8 @@ export type PrimaryPosition = {
   readonly inserted: Lsn;
   /** Only what is flushed leaves the server. */
   readonly flushed: Lsn;
+  /** How often the log writer flushes commits that did not wait for it, in milliseconds. */
+  readonly writerDelayMs: number;
 };
 
 /**
@@ -74,7 +79,7 @@ export async function readPrimaryPosition(
   if (inserted === undefined || flushed === undefined) return undefined;
   const inPage = inserted % PAGE_BYTES;
   const end = inPage <= PAGE_HEADER_BYTES ? inserted - inPage : inserted;
-  return { inserted: end as Lsn, flushed };
+  return { inserted: end as Lsn, flushed, writerDelayMs: Number(row?.[2]) };
 }
 
 /**
@@ -89,24 +94,24 @@ export async function findReplicationSource(
   if ((await shadow.query(IN_RECOVERY))[0]?.[0] === "t") return { kind: "standby" };
   if ((await shadow.query(HAS_PROGRESS))[0]?.[0] === "t") return { kind: "progress", stream };
   const subscriptions = await shadow.query(SUBSCRIPTIONS);
-  // A table that is being copied is at a position of its own.
-  if (subscriptions.length === 0 || subscriptions.some(([, copying]) => copying === "t")) {
-    return { kind: "unknown" };
-  }
+  if (subscriptions.length === 0) return { kind: "unknown" };
+  if (subscriptions.some(([, copying]) => copying === "t")) return { kind: "copying" };
   return { kind: "slots", slots: subscriptions.map(([slot]) => slot ?? "") };
 }
 
 /**
  * Up to where the primary's commits are visible on the shadow.
- * @returns undefined when it cannot be told
+ * @returns `nowhere` while tables are still being copied; undefined when it cannot be told
  * @throws CodedError
  */
 export async function readAppliedPosition(
   source: ReplicationSource,
   primary: AdminClient,
   shadow: AdminClient,
-): Promise<Lsn | undefined> {
+): Promise<Lsn | "nowhere" | undefined> {
   switch (source.kind) {
+    case "copying":
+      return "nowhere";
     case "standby":
       return firstLsn(await shadow.query(STANDBY_POSITION));
     case "progress":

@@ -9,7 +9,7 @@ import type { Finding } from "../../src/compare/verdict.ts";
 import type { RecordedExchange } from "../../src/divergence/recorded-exchange.ts";
 import { AnswerCapture } from "../../src/mirror/answer-capture.ts";
 import type { Barrier } from "../../src/mirror/recheck/barrier.ts";
-import type { Settled } from "../../src/mirror/recheck/recheck.ts";
+import type { Settled } from "../../src/mirror/recheck/settled.ts";
 import { recheck } from "../../src/mirror/recheck/recheck.ts";
 import { RecheckSession } from "../../src/mirror/recheck/recheck-session.ts";
 import { openAnalyser } from "../../src/sql/analyser.ts";

@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/logger.ts";
 import type { CompareContext } from "../../compare/context.ts";
 import type { Observation } from "../../compare/observation.ts";
 import { ignoringColumns } from "../../compare/rule.ts";
@@ -10,7 +11,7 @@ import { AnswerCapture } from "../../mirror/answer-capture.ts";
 import { ApplyOrder } from "../../mirror/apply-order.ts";
 import { DescribedStatements } from "../../mirror/described-statements.ts";
 import type { DriftedTables } from "../../mirror/drifted-tables.ts";
-import type { JudgeDeps, VerdictCounters } from "../../mirror/judge.ts";
+import type { JudgeDeps, VerdictCounters } from "../../mirror/judge-deps.ts";
 import { judgePair } from "../../mirror/judge.ts";
 import { MemoryBudget } from "../../mirror/memory-budget.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
@@ -50,6 +51,7 @@ type MirrorParts = {
   readonly cancel: MigrationMirror["cancel"];
   readonly refused: MigrationMirror["refused"];
   readonly shadowAnswered: (elapsedMs: number) => void;
+  readonly log: Logger;
   /** Asks a side something on Twinwire's own connection. */
   readonly ask: (side: Side, sql: string, values: readonly string[]) => Promise<AdminRows>;
   readonly sequenceNotKept: (error: unknown) => void;
@@ -94,7 +96,16 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     dial: parts.dial,
     cancel: parts.cancel,
     refused: parts.refused,
-    judge: (pair) => judgePair(judging, pair),
+    judge: (pair) => {
+      try {
+        judgePair(judging, pair);
+      } catch (error) {
+        // A mistake of ours in reading what a server said must not cost the clients their sessions.
+        parts.log.error(faultOf(error), "comparing two answers failed by a fault of Twinwire");
+        const { incomparable } = counters.verdicts;
+        incomparable.set("malformed", (incomparable.get("malformed") ?? 0) + 1);
+      }
+    },
   };
 }
 
@@ -125,6 +136,13 @@ function openRehearsals(parts: MirrorParts): Rehearsals {
 /** A shadow that takes writes takes all of them: with a sample of them its tables would drift. */
 function isDrawn({ writes, sample }: ShadowConfig, random: () => number): boolean {
   return writes === "apply" || sample >= 1 || random() < sample;
+}
+
+/** Where a fault is, without its message, which may hold values. */
+function faultOf(error: unknown): { readonly fault: string; readonly at: readonly string[] } {
+  if (!(error instanceof Error)) return { fault: typeof error, at: [] };
+  const at = error.stack?.split("\n").filter((line) => line.startsWith("    at ")) ?? [];
+  return { fault: error.name, at: at.slice(0, 5) };
 }
 
 /** What judging a pair takes. */
@@ -161,6 +179,7 @@ function judgingOf(
     get doubts() {
       return settings.config().compare.recheck.enabled ? rechecks.doubts : undefined;
     },
+    believed: new WeakMap(),
     positions: () => positionTexts(position),
     settled: rechecks.count,
     askPlans: rechecks.askPlans,

@@ -150,12 +150,12 @@ function openParts(
   });
   const { sides, catalogues } = upstreams;
   const rules = openRules(settings, record, upstreams, deps);
-  const position = openPosition(settings, { clock, primary });
   const shared = {
     clock,
+    log,
     settings,
     catalogues,
-    position,
+    position: openPosition(settings, { clock, primary }),
     primary,
     compare: compareKnowing(openComparer(), (statement) => mirror.facts.of(statement).known),
     newDigester: () => openReplyDigester(),
@@ -191,7 +191,7 @@ function openParts(
     primary,
     setPrimary,
   });
-  return { record, rules, numbers, upstreams, position, rechecks, mirror, clients };
+  return { ...shared, record, rules, numbers, upstreams, rechecks, mirror, clients };
 }
 
 function openRules(

@@ -21,6 +21,8 @@ import type { MigrationSettings } from "./migration-settings.ts";
 const LIMITS = { connectTimeoutMs: 5_000, statementTimeoutMs: 5_000 };
 /** How the shadow comes by its rows is looked up again so often. */
 const LOOK_MS = 10_000;
+/** Until all tables are copied it is looked more often. */
+const COPYING_LOOK_MS = 1_000;
 
 type PositionParts = { readonly clock: Clock; readonly primary: () => Side };
 
@@ -37,7 +39,8 @@ export function openPosition(
   let known: { source: ReplicationSource; side: Side; atMs: number } | undefined;
   const sourceOf = async (side: Side): Promise<ReplicationSource> => {
     const nowMs = clock.monotonicMs();
-    if (known?.side === side && nowMs - known.atMs < LOOK_MS) return known.source;
+    const lookMs = known?.source.kind === "copying" ? COPYING_LOOK_MS : LOOK_MS;
+    if (known?.side === side && nowMs - known.atMs < lookMs) return known.source;
     const stream = side === "new" ? "forward" : "reverse";
     const source = await findReplicationSource(admins[side], stream);
     known = { source, side, atMs: nowMs };

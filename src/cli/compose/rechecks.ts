@@ -9,7 +9,8 @@ import { AnswerCapture } from "../../mirror/answer-capture.ts";
 import { ignoringColumns } from "../../compare/rule.ts";
 import { askPlans } from "../../mirror/recheck/ask-plans.ts";
 import { Doubts } from "../../mirror/recheck/doubts.ts";
-import type { RecheckDeps, Settled } from "../../mirror/recheck/recheck.ts";
+import type { RecheckDeps } from "../../mirror/recheck/recheck-deps.ts";
+import type { Settled } from "../../mirror/recheck/settled.ts";
 import { recheck } from "../../mirror/recheck/recheck.ts";
 import { RecheckSession } from "../../mirror/recheck/recheck-session.ts";
 import type { ShadowPosition } from "../../mirror/shadow-position.ts";
@@ -66,6 +67,7 @@ export function openRechecks(parts: RechecksParts): Rechecks {
     const detail = "The sides swapped while it was asked again.";
     return { outcome: "unsettled", detail, attempts, tookMs, askedTwice, varied };
   };
+  let demanded = Promise.resolve();
   const doubts = new Doubts({
     clock,
     recheck: ({ exchange, finding, varies, credentials }) =>
@@ -76,38 +78,51 @@ export function openRechecks(parts: RechecksParts): Rechecks {
     doubts,
     outcomes,
     count,
-    async ask(exchange, finding) {
+    ask(exchange, finding) {
       const credentials = credentialsOf(exchange.user) ?? { kind: "none" };
-      const settled = await askNow(exchange, finding, true, credentials);
-      count(settled);
-      return settled;
+      // However many operators ask, the databases are asked one after the other.
+      const asked = demanded.then(() => askNow(exchange, finding, true, credentials));
+      demanded = asked.then(count);
+      return asked;
     },
     askPlans: planAsker(parts),
     close: () => doubts.close(),
   };
 }
 
-/** One statement at a time: the next one that is slow comes soon enough. */
+/** So many statements may wait to be asked for their plans; what is beyond is asked when it is slow again. */
+const MAX_PLANS_WAITING = 32;
+
+/** One statement after the other: nobody waits for a plan. */
 function planAsker(parts: RechecksParts): Rechecks["askPlans"] {
-  const { clock, primary, recordPlans } = parts;
-  let asking = false;
+  let last = Promise.resolve();
+  let waiting = 0;
   return (exchange, credentials, statement) => {
-    if (asking) return;
-    asking = true;
-    const side = primary();
-    askPlans(depsFor(parts, side, credentials).openSession, exchange)
-      .then((plans) => {
-        if (plans === undefined || primary() !== side) return;
-        const { primary: ours, shadow: theirs } = plans;
-        const [old, fresh] = side === "old" ? [ours, theirs] : [theirs, ours];
-        recordPlans(statement, { atMs: clock.nowMs(), old, new: fresh });
-      })
+    if (waiting >= MAX_PLANS_WAITING) return;
+    waiting++;
+    last = last
+      .then(() => plansOf(parts, exchange, credentials, statement))
       // A side that cannot be asked now is asked when the next answer is slow.
       .catch(() => undefined)
-      .finally(() => {
-        asking = false;
+      .then(() => {
+        waiting--;
       });
   };
+}
+
+async function plansOf(
+  parts: RechecksParts,
+  exchange: RecordedExchange,
+  credentials: Credentials,
+  statement: Statement,
+): Promise<void> {
+  const { clock, primary, recordPlans } = parts;
+  const side = primary();
+  const plans = await askPlans(depsFor(parts, side, credentials).openSession, exchange);
+  if (plans === undefined || primary() !== side) return;
+  const { primary: ours, shadow: theirs } = plans;
+  const [old, fresh] = side === "old" ? [ours, theirs] : [theirs, ours];
+  recordPlans(statement, { atMs: clock.nowMs(), old, new: fresh });
 }
 
 /** @param side the primary, from beginning to end of one recheck */

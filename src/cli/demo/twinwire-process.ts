@@ -77,7 +77,7 @@ function configText(databases: DemoDatabases, folder: string): string {
     # Nothing replicates between the demo's databases: every write goes to both.
     shadow: { enabled: true, sample: 1.0, writes: apply, timeout: 10s, queue: { exchanges: 4096, bytes: 16MiB } }
     # What is written on one side is on the other within milliseconds, so a difference need not last long to be one.
-    compare: { recheck: { patience: 500ms } }
+    compare: { recheck: { patience: 100ms, per_minute: 600 } }
     replication: { managed: false }
     cutover: { max_pause: 5s }
 admin: { address: "127.0.0.1:0" }

@@ -3,7 +3,7 @@ import { messageOf } from "../../base/errors.ts";
 import type { Finding } from "../../compare/verdict.ts";
 import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
 import type { Credentials } from "../../upstream/dial.ts";
-import type { Settled } from "./recheck.ts";
+import type { Settled } from "./settled.ts";
 
 /** A difference that was seen once, and whoever wants to know what became of it. */
 export type Doubt = {
@@ -47,7 +47,7 @@ export class Doubts {
   readonly #waiting: Doubt[] = [];
   readonly #allowances = new Map<string, Allowance>();
   #bytes = 0;
-  #running = 0;
+  readonly #running = new Set<Doubt>();
   #closed = false;
 
   constructor(deps: DoubtsDeps) {
@@ -56,7 +56,7 @@ export class Doubts {
 
   /** How many are waiting or being asked about. */
   get size(): number {
-    return this.#waiting.length + this.#running;
+    return this.#waiting.length + this.#running.size;
   }
 
   /** @returns why it is not taken; `settle` is not called then. */
@@ -71,20 +71,22 @@ export class Doubts {
     return undefined;
   }
 
-  /** What waits stays unsettled. */
+  /** What waits or is being asked about stays unsettled. */
   close(): void {
     this.#closed = true;
-    for (const doubt of this.#waiting.splice(0)) {
-      doubt.settle({ ...NOT_ASKED, detail: "Twinwire ended before it could be asked again." });
+    const left = [...this.#running, ...this.#waiting.splice(0)];
+    this.#running.clear();
+    for (const doubt of left) {
+      doubt.settle({ ...NOT_ASKED, detail: "Twinwire ended before it was settled." });
     }
   }
 
   #begin(): void {
-    while (this.#running < this.#deps.limits().concurrent) {
+    while (this.#running.size < this.#deps.limits().concurrent) {
       const doubt = this.#waiting.shift();
       if (doubt === undefined) return;
       this.#bytes -= doubt.exchange.frames.length;
-      this.#running++;
+      this.#running.add(doubt);
       void this.#ask(doubt);
     }
   }
@@ -94,7 +96,8 @@ export class Doubts {
       ...NOT_ASKED,
       detail: `It could not be asked again: ${messageOf(error)}.`,
     }));
-    this.#running--;
+    // Twinwire may have ended meanwhile.
+    if (!this.#running.delete(doubt)) return;
     doubt.settle(settled);
     this.#begin();
   }

@@ -75,15 +75,26 @@ export class RecheckSession {
     if (snapshot !== undefined) await this.#say(`SET TRANSACTION SNAPSHOT '${snapshot}'`);
   }
 
-  /** Fixes the transaction's snapshot. @returns what other sessions can take it over by, and what it sees */
-  async exportSnapshot(): Promise<{ readonly name: string; readonly sees: string }> {
-    const [name, sees] = await this.#row(EXPORT_SNAPSHOT);
-    return { name: name ?? "", sees: sees ?? "" };
+  /** Fixes the transaction's snapshot. @returns by what name other sessions can take it over */
+  async exportSnapshot(): Promise<string> {
+    const [name] = await this.#row(EXPORT_SNAPSHOT);
+    return name ?? "";
+  }
+
+  /** Fixes the transaction's snapshot. @returns which transactions it sees, as `xmin:xmax:xip,…` */
+  async visible(): Promise<string> {
+    const [sees] = await this.#row(CURRENT_SNAPSHOT);
+    return sees ?? "";
   }
 
   /** Asks the exchange once. It does not throw: what goes wrong is the observation. */
   ask(frames: Uint8Array = this.#exchange.frames): Promise<Observation> {
     return this.#run(Buffer.from(frames));
+  }
+
+  /** Ends the transaction: its snapshot would hold back the server's housekeeping. */
+  async finish(): Promise<void> {
+    if (!this.#lost && this.#link.status !== "I") await this.#say("ROLLBACK");
   }
 
   close(): void {
@@ -150,9 +161,10 @@ export class RecheckSession {
   }
 }
 
+/** Since PostgreSQL 9.2. */
+const EXPORT_SNAPSHOT = "SELECT pg_catalog.pg_export_snapshot()";
 /** Since PostgreSQL 13. */
-const EXPORT_SNAPSHOT =
-  "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_current_snapshot()::text";
+const CURRENT_SNAPSHOT = "SELECT pg_catalog.pg_current_snapshot()::text";
 
 function lossOf(answer: Exclude<Observation, { kind: "answered" }>): string {
   return answer.kind === "lost" ? answer.reason : "too large";

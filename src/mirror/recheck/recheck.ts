@@ -1,74 +1,34 @@
 import { messageOf } from "../../base/errors.ts";
-import type { Clock } from "../../base/clock.ts";
-import type { RememberedShape } from "../../compare/context.ts";
 import type { Observation } from "../../compare/observation.ts";
 import type { Finding, Verdict } from "../../compare/verdict.ts";
 import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
 import type { Statement } from "../../sql/statement.ts";
 import type { Lsn } from "../../wire/position.ts";
 import { formatsIn } from "../described-statements.ts";
-import type { Reached } from "../shadow-position.ts";
 import { agree, sqlstateOf, withoutChance } from "./answers.ts";
-import type { Barrier, HeldShadow } from "./barrier.ts";
+import type { Barrier } from "./barrier.ts";
+import type { RecheckDeps } from "./recheck-deps.ts";
 import type { RecheckSession } from "./recheck-session.ts";
-
-/** What asking again has said of a difference. `detail` is a sentence without customer values. */
-export type Settled = {
-  readonly detail: string;
-  readonly attempts: number;
-  readonly tookMs: number;
-  /** The primary was asked twice in one snapshot. */
-  readonly askedTwice: boolean;
-  /** Columns in which it disagreed with itself then; `` for whole rows. They were left out of what came after. */
-  readonly varied: readonly string[];
-} & (
-  | { readonly outcome: "divergent"; readonly finding: Finding }
-  | { readonly outcome: "nondeterministic" | "transient" | "unsettled" }
-);
-
-export type RecheckDeps = {
-  readonly clock: Clock;
-  readonly sleep: (ms: number) => Promise<void>;
-  readonly openSession: (
-    role: "primary" | "shadow",
-    exchange: RecordedExchange,
-  ) => Promise<RecheckSession>;
-  readonly compare: (
-    primary: Observation,
-    shadow: Observation,
-    statements: readonly Statement[],
-    shape: RememberedShape | undefined,
-    how: {
-      /** Both come from the primary. */
-      readonly bothPrimary: boolean;
-      /** Columns that are left out. */
-      readonly ignored: readonly string[];
-    },
-  ) => Verdict;
-  readonly position: {
-    here(): Promise<Lsn | undefined>;
-    reached(lsn: Lsn, timeoutMs: number): Promise<Reached>;
-  };
-  /** For data that never stands still, where whoever fills the shadow offers one. */
-  readonly barrier: Barrier | undefined;
-  /** How long a difference must last where nothing tells how far the shadow is, and how long a shadow is waited for. */
-  readonly patienceMs: number;
-};
+import { closeSessions, openSessions } from "./sessions.ts";
+import type { Sessions } from "./sessions.ts";
+import { DETAILS } from "./settled.ts";
+import type { Outcome, Settled } from "./settled.ts";
+import { nextStanding } from "./standing.ts";
+import type { Standing } from "./standing.ts";
 
 /** Waiting times between attempts, while the data changes under them. */
 const FIRST_PAUSE_MS = 20;
 const LAST_PAUSE_MS = 1_000;
-const MAX_ATTEMPTS = 8;
+/** So often the data may move under it. */
+const MAX_MOVES = 8;
+/** In so many passes one after the other the primary has to stand still and the shadow to differ. */
+const PASSES = 3;
+/** Beyond the patience a recheck takes no longer than that, however slow the answers are. */
+const LONGEST_MS = 30_000;
 /** Where the shadow can be held, data need not be waited for so long. */
-const MAX_ATTEMPTS_BEFORE_BARRIER = 3;
+const MOVES_BEFORE_BARRIER = 3;
 /** How often the primary is asked in one snapshot when it has disagreed with itself before. */
 const ASKED_WHEN_VARYING = 4;
-
-type Sessions = {
-  readonly primary: RecheckSession;
-  readonly second: RecheckSession;
-  readonly shadow: RecheckSession;
-};
 
 /**
  * Asks both sides again about a difference: the primary twice in one snapshot, by two sessions, so that what depends on
@@ -97,9 +57,12 @@ export async function recheck(
   }
 }
 
-type Outcome =
-  | { readonly outcome: "divergent"; readonly finding: Finding }
-  | { readonly outcome: "nondeterministic" | "transient" | "unsettled" };
+type SettledStep = { readonly kind: "settled"; readonly settled: Settled };
+type Step = SettledStep | { readonly kind: "standing"; readonly standing: Standing };
+
+function settledStep(settled: Settled): SettledStep {
+  return { kind: "settled", settled };
+}
 
 class Recheck {
   readonly #deps: RecheckDeps;
@@ -107,9 +70,14 @@ class Recheck {
   readonly #suspected: Finding;
   readonly #statements: readonly Statement[];
   readonly #startedMs: number;
-  #sessions: Partial<Sessions> = {};
+  #sessions: Sessions | undefined;
+  /** How often the shadow was asked. */
   #attempts = 0;
+  /** How often the primary's data had moved. */
+  #moves = 0;
   #askedTwice = false;
+  /** It was known once how far the shadow is. */
+  #sawPosition = false;
   readonly #varied: string[] = [];
 
   constructor(
@@ -126,16 +94,19 @@ class Recheck {
   }
 
   async settle(varies: boolean): Promise<Settled> {
-    const sessions = await this.#open();
+    const sessions = await openSessions(this.#deps.openSession, this.#exchange);
+    this.#sessions = sessions;
     const chance = await this.#disagreement(sessions, varies ? ASKED_WHEN_VARYING : 1);
     if (chance !== undefined) return chance;
     let pauseMs = FIRST_PAUSE_MS;
+    let standing: Standing | undefined;
     for (;;) {
-      this.#attempts++;
-      const most = this.#deps.barrier === undefined ? MAX_ATTEMPTS : MAX_ATTEMPTS_BEFORE_BARRIER;
-      const last = this.#attempts >= most;
-      const outcome = await this.#attempt(sessions, last);
-      if (outcome !== undefined) return outcome;
+      const step = await this.#pass(sessions, standing);
+      if (step.kind === "settled") return step.settled;
+      ({ standing } = step);
+      if (this.#deps.clock.monotonicMs() - this.#startedMs > this.#deps.patienceMs + LONGEST_MS) {
+        return this.settled({ outcome: "unsettled" }, DETAILS.tooLong);
+      }
       await this.#deps.sleep(pauseMs);
       pauseMs = Math.min(LAST_PAUSE_MS, pauseMs * 2);
     }
@@ -152,37 +123,24 @@ class Recheck {
   }
 
   close(): void {
-    for (const session of Object.values(this.#sessions)) session.close();
-  }
-
-  /** One after the other, so that those that are open are closed when another cannot be had. */
-  async #open(): Promise<Sessions> {
-    const { openSession } = this.#deps;
-    const primary = await openSession("primary", this.#exchange);
-    this.#sessions = { primary };
-    const second = await openSession("primary", this.#exchange);
-    this.#sessions = { primary, second };
-    const shadow = await openSession("shadow", this.#exchange);
-    const sessions = { primary, second, shadow };
-    this.#sessions = sessions;
-    return sessions;
+    if (this.#sessions !== undefined) closeSessions(this.#sessions);
   }
 
   /** Asks the primary in one snapshot from two sessions, and says so if it does not agree with itself. */
   async #disagreement({ primary, second }: Sessions, times: number): Promise<Settled | undefined> {
     for (let time = 0; time < times; time++) {
       await primary.begin();
-      const { name } = await primary.exportSnapshot();
-      await second.begin(name);
+      await second.begin(await primary.exportSnapshot());
       const one = await primary.ask();
       const other = await second.ask();
+      await Promise.all([primary.finish(), second.finish()]);
       const failure = this.#unexpectedFailure(one);
       if (failure !== undefined) return failure;
       this.#askedTwice = true;
       const verdict = this.#withoutVarying(one, other, primary);
       if (verdict.kind === "divergent") {
         this.#varied.push("");
-        return this.settled({ outcome: "nondeterministic" }, DISAGREES);
+        return this.settled({ outcome: "nondeterministic" }, `${DETAILS.disagrees}.`);
       }
       if (!agree(verdict)) {
         return this.settled(
@@ -206,11 +164,11 @@ class Recheck {
 
   /** Both sides agree now, but for what the primary itself answers differently each time. */
   #agreed(): Settled {
-    if (this.#varied.length === 0) return this.settled({ outcome: "transient" }, AGREED_NOW);
+    if (this.#varied.length === 0) return this.settled({ outcome: "transient" }, DETAILS.agreedNow);
     const columns = `column${this.#varied.length === 1 ? "" : "s"} ${this.#varied.join(", ")}`;
     return this.settled(
       { outcome: "nondeterministic" },
-      `${DISAGREES.slice(0, -1)} in ${columns}; in all else both sides agree.`,
+      `${DETAILS.disagrees} in ${columns}; in all else both sides agree.`,
     );
   }
 
@@ -234,89 +192,138 @@ class Recheck {
     );
   }
 
-  async #attempt(sessions: Sessions, last: boolean): Promise<Settled | undefined> {
+  /** One pass: the primary, then the shadow once it has what the primary had. */
+  async #pass(sessions: Sessions, before: Standing | undefined): Promise<Step> {
+    const first = await this.#askPrimary(sessions.primary);
+    if (first.kind === "settled") return first;
+    const { answer, here } = first;
+    const looked = await this.#lookBack(sessions, before, answer);
+    if (looked.kind === "settled") return looked;
+    const reached = await this.#await(here);
+    if (typeof reached !== "string") return reached;
+    const seen = await this.#askShadow(sessions, answer);
+    if (seen.kind === "settled") return seen;
+    const { finding, shadows } = seen;
+    const next = nextStanding(
+      looked.standing,
+      { answer, isLocated: reached === "reached", finding, shadows },
+      this.#deps.clock.monotonicMs(),
+    );
+    return { kind: "standing", standing: next };
+  }
+
+  /** What the primary's answer says of the passes before it. */
+  async #lookBack(
+    sessions: Sessions,
+    before: Standing | undefined,
+    answer: Observation,
+  ): Promise<SettledStep | { readonly kind: "standing"; readonly standing: Standing | undefined }> {
     const { primary, shadow } = sessions;
+    if (before === undefined) return { kind: "standing", standing: undefined };
+    // The primary has gone on to what the shadow had answered: then the shadow was only ahead.
+    if (agree(this.#compare(answer, before.shadows, primary, shadow))) {
+      return settledStep(this.#agreed());
+    }
+    if (agree(this.#compare(before.answer, answer, primary, primary))) {
+      const confirmed = this.#confirmed(before);
+      return confirmed === undefined
+        ? { kind: "standing", standing: before }
+        : settledStep(confirmed);
+    }
+    this.#moves++;
+    const outcome = await this.#ifNeverStill(sessions);
+    return outcome === undefined ? { kind: "standing", standing: undefined } : settledStep(outcome);
+  }
+
+  /** Waits for the shadow to have what the primary had. */
+  async #await(here: Lsn | undefined): Promise<"reached" | "unknown" | SettledStep> {
+    const { position, patienceMs } = this.#deps;
+    const reached = here === undefined ? "unknown" : await position.reached(here, patienceMs);
+    if (reached === "late") return this.#unsettled(`${DETAILS.late} ${patienceMs} ms.`);
+    if (reached === "unknown" && this.#sawPosition) return this.#unsettled(DETAILS.positionLost);
+    this.#sawPosition ||= reached === "reached";
+    return reached;
+  }
+
+  async #askPrimary(
+    primary: RecheckSession,
+  ): Promise<
+    | { readonly kind: "answer"; readonly answer: Observation; readonly here: Lsn | undefined }
+    | SettledStep
+  > {
+    await primary.begin();
+    const answer = await primary.ask();
+    const here = await this.#deps.position.here();
+    await primary.finish();
+    const failure = this.#unexpectedFailure(answer);
+    return failure === undefined ? { kind: "answer", answer, here } : settledStep(failure);
+  }
+
+  /** @returns how the shadow differs, unless that settles it */
+  async #askShadow(
+    { primary, shadow }: Pick<Sessions, "primary" | "shadow">,
+    answer: Observation,
+  ): Promise<
+    | { readonly kind: "differs"; readonly finding: Finding; readonly shadows: Observation }
+    | SettledStep
+  > {
+    this.#attempts++;
+    await shadow.begin();
+    const shadows = await shadow.ask();
+    await shadow.finish();
+    const verdict = this.#compare(answer, shadows, primary, shadow);
+    if (agree(verdict)) return settledStep(this.#agreed());
+    if (verdict.kind === "divergent") return { kind: "differs", finding: verdict.finding, shadows };
+    const why = verdict.kind === "incomparable" ? verdict.reason : verdict.kind;
+    return this.#unsettled(`Asked again, the answers could not be compared (${why}).`);
+  }
+
+  /** Data that comes and goes may be the same whenever the primary is asked, but not so often. */
+  #confirmed({ passes, sinceMs, isLocated, finding }: Standing): Settled | undefined {
+    if (passes < PASSES) return undefined;
+    if (isLocated) return this.settled({ outcome: "divergent", finding }, DETAILS.confirmed);
+    const lastedMs = this.#deps.clock.monotonicMs() - sinceMs;
+    if (lastedMs < this.#deps.patienceMs) return undefined;
+    return this.settled(
+      { outcome: "divergent", finding },
+      `${DETAILS.confirmed} ${DETAILS.noPosition}`,
+    );
+  }
+
+  async #ifNeverStill(
+    sessions: Pick<Sessions, "primary" | "shadow">,
+  ): Promise<Settled | undefined> {
+    const { barrier } = this.#deps;
+    const most = barrier === undefined ? MAX_MOVES : MOVES_BEFORE_BARRIER;
+    if (this.#moves < most) return undefined;
+    const atBarrier = barrier && (await this.#atBarrier(sessions, barrier));
+    return atBarrier ?? this.settled({ outcome: "unsettled" }, DETAILS.neverStill);
+  }
+
+  /** An exact comparison of data that never stands still. */
+  async #atBarrier(
+    { primary, shadow }: Pick<Sessions, "primary" | "shadow">,
+    barrier: Barrier,
+  ): Promise<Settled | undefined> {
     const { position, patienceMs } = this.#deps;
     await primary.begin();
-    const { sees } = await primary.exportSnapshot();
+    const sees = await primary.visible();
+    const answer = await primary.ask();
+    await primary.finish();
     const here = await position.here();
-    const before = await primary.ask();
-    const failure = this.#unexpectedFailure(before);
-    if (failure !== undefined) return failure;
-    const held = last ? await this.#hold({ sees, position: here }) : undefined;
+    const held = await barrier.hold({ sees, position: here }, AbortSignal.timeout(patienceMs));
+    if (held === undefined) return undefined;
     try {
-      const reached =
-        held !== undefined || here === undefined
-          ? "unknown"
-          : await position.reached(here, patienceMs);
-      if (reached === "late") {
-        return this.settled(
-          { outcome: "unsettled" },
-          `The shadow had not caught up with the primary within ${patienceMs} ms.`,
-        );
-      }
-      await shadow.begin();
-      const shadows = await shadow.ask();
-      const verdict = this.#compare(before, shadows, primary, shadow);
-      if (agree(verdict)) return this.#agreed();
-      if (verdict.kind !== "divergent") {
-        const why = verdict.kind === "incomparable" ? verdict.reason : verdict.kind;
-        return this.settled(
-          { outcome: "unsettled" },
-          `Asked again, the answers could not be compared (${why}).`,
-        );
-      }
-      if (held !== undefined) {
-        return this.settled(
-          { outcome: "divergent", finding: verdict.finding },
-          "The shadow was held right after everything that a snapshot of the primary sees, and still differed.",
-        );
-      }
-      return await this.#confirm(sessions, {
-        before,
-        shadows,
-        finding: verdict.finding,
-        reached,
-        last,
-      });
+      const seen = await this.#askShadow({ primary, shadow }, answer);
+      if (seen.kind === "settled") return seen.settled;
+      return this.settled({ outcome: "divergent", finding: seen.finding }, DETAILS.atBarrier);
     } finally {
-      await held?.release();
+      await held.release();
     }
   }
 
-  /** The shadow differs: what counts is whether the primary's data stood still meanwhile. */
-  async #confirm(
-    { primary, shadow }: Sessions,
-    seen: {
-      readonly before: Observation;
-      readonly shadows: Observation;
-      readonly finding: Finding;
-      readonly reached: Reached;
-      readonly last: boolean;
-    },
-  ): Promise<Settled | undefined> {
-    const { before, shadows, finding, reached, last } = seen;
-    await primary.begin();
-    const after = await primary.ask();
-    if (agree(this.#compare(before, after, primary, primary))) {
-      if (reached === "reached") {
-        return this.settled({ outcome: "divergent", finding }, CONFIRMED);
-      }
-      const lastedMs = this.#deps.clock.monotonicMs() - this.#startedMs;
-      if (lastedMs >= this.#deps.patienceMs) {
-        return this.settled({ outcome: "divergent", finding }, `${CONFIRMED} ${NO_POSITION}`);
-      }
-      // It may only be late. Such waiting is no attempt: nothing moved under it.
-      this.#attempts--;
-      return undefined;
-    }
-    if (agree(this.#compare(after, shadows, primary, shadow))) return this.#agreed();
-    return last ? this.settled({ outcome: "unsettled" }, NEVER_STILL) : undefined;
-  }
-
-  async #hold(snapshot: Parameters<Barrier["hold"]>[0]): Promise<HeldShadow | undefined> {
-    const { barrier, patienceMs } = this.#deps;
-    return barrier?.hold(snapshot, AbortSignal.timeout(patienceMs));
+  #unsettled(detail: string): SettledStep {
+    return settledStep(this.settled({ outcome: "unsettled" }, detail));
   }
 
   #compare(
@@ -338,9 +345,3 @@ class Recheck {
     return this.#deps.compare(one, other, this.#statements, shape, how);
   }
 }
-
-const DISAGREES = "Asked twice in one snapshot, the primary disagrees with itself.";
-const AGREED_NOW = "Asked again, both sides gave the same answer.";
-const CONFIRMED = "Asked again, the primary agreed with itself and the shadow still differed.";
-const NO_POSITION = "Nothing tells how far the shadow is; the difference lasted.";
-const NEVER_STILL = "The data changed on the primary each time it was asked again.";

@@ -30,8 +30,9 @@ export function recordExchange(pair: Pair, positions: RecordedExchange["position
   return { kind: "repeatable", exchange };
 }
 
-function obstacle({ writes, before, statements, localSettings }: Pair): string | undefined {
-  if (writes) return "it writes, and writes are not repeated";
+function obstacle(pair: Pair): string | undefined {
+  const { kind, writes, before, statements, localSettings } = pair;
+  if (writes || kind === "rehearse") return "it writes, and writes are not repeated";
   if (localSettings) return "its transaction had settings of its own";
   return settingsObstacle(before) ?? first(statements, statementObstacle);
 }
