@@ -82,7 +82,7 @@ export function openRechecks(parts: RechecksParts): Rechecks {
       const credentials = credentialsOf(exchange.user) ?? { kind: "none" };
       // However many operators ask, the databases are asked one after the other.
       const asked = demanded.then(() => askNow(exchange, finding, true, credentials));
-      demanded = asked.then(count);
+      demanded = asked.then(count, () => undefined);
       return asked;
     },
     askPlans: planAsker(parts),

@@ -1,5 +1,5 @@
 /** Real PostgreSQL servers for the demo, the tests and the bench, gone without a trace when their owner is. */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import { canEnter, postgresPrograms, serverAccount } from "./postgres-binaries.ts";
 import type { Account, PostgresMajor } from "./postgres-binaries.ts";
 
@@ -38,6 +39,8 @@ export type EmbeddedPostgres = {
   kill(): void;
   /** Starts it again on the same files and the same port, after `kill` or while it runs. */
   restart(): Promise<void>;
+  /** Stops it for a moment, and starts it again with a hot standby of it beside it. */
+  standby(): Promise<EmbeddedPostgres>;
 };
 
 /** What stays the same over restarts of one server. */
@@ -127,7 +130,33 @@ function runningServer(
       await shutDown(launch.postmaster);
       launch = await launchAgain(site, port);
     },
+    async standby(): Promise<EmbeddedPostgres> {
+      await shutDown(launch.postmaster);
+      const copy = await copyForStandby(running);
+      launch = await launchAgain(site, port);
+      const started = await launchOnFreePort(copy.site);
+      return runningServer({ ...running, ...copy, port: started.port }, started.launch);
+    },
   };
+}
+
+/** The files of a server that is stopped, told to follow it. */
+async function copyForStandby({
+  site,
+  password,
+  port,
+}: Running): Promise<Pick<Running, "site" | "clearAway">> {
+  const folder = newFolder(site.major, site.account);
+  const clearAway = clearAwayWithThisProcess(folder);
+  const copy = { ...site, folder, data: join(folder, "data") };
+  await chown(folder, site.account.uid, site.account.gid);
+  await promisify(execFile)("cp", ["-a", site.data, copy.data]);
+  await appendFile(
+    join(copy.data, "postgresql.conf"),
+    `primary_conninfo = 'host=127.0.0.1 port=${port} user=postgres password=${password}'\n`,
+  );
+  await ownedFile(copy, join("data", "standby.signal"), "");
+  return { site: copy, clearAway };
 }
 
 /** A folder that the server's account can reach; root's own temporary folder may be closed to it. */

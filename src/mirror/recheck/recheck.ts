@@ -1,4 +1,4 @@
-import { messageOf } from "../../base/errors.ts";
+import { CodedError } from "../../base/errors.ts";
 import type { Observation } from "../../compare/observation.ts";
 import type { Finding, Verdict } from "../../compare/verdict.ts";
 import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
@@ -48,10 +48,9 @@ export async function recheck(
   try {
     return await run.settle(varies);
   } catch (error) {
-    return run.settled(
-      { outcome: "unsettled" },
-      `It could not be asked again: ${messageOf(error)}.`,
-    );
+    // Only what Twinwire says itself is known to hold no values.
+    const why = error instanceof CodedError ? error.message : "a fault of Twinwire";
+    return run.settled({ outcome: "unsettled" }, `It could not be asked again: ${why}.`);
   } finally {
     run.close();
   }
