@@ -260,6 +260,8 @@ for (const way of ["simple", "prepared"] as const) {
       else await inTransaction(client, run);
       await twinwire.judged();
       await client.end();
+      // What a session that ends leaves open counts as written until it is gone.
+      await until("the session to end", async () => (await twinwire.status()).sessions === 0);
       const reasons = await found(name);
       if (name === "deferred_missing") continue; // a COMMIT's own: looked at below
       test.ok(reasons.includes(wanted), `${name}: ${reasons.join(", ")}`);
