@@ -113,12 +113,13 @@ export class SessionRehearsals {
     const { tables, activity, limits } = this.#shared;
     const scope = union(this.#scope, tables.scopeOf(statements));
     this.#scope = scope;
-    const sinceMs = this.#beganAtMs - limits().quietMs;
+    const beganAtMs = this.#beganAtMs;
+    const sinceMs = beganAtMs - limits().quietMs;
     return {
       as,
       sequences: tables.sequencesOf(statements),
       generated: tables.generatedBy(statements),
-      isQuiet: () => activity.isQuiet(scope, sinceMs, this.#own),
+      isQuiet: () => activity.isQuiet(scope, sinceMs, { writer: this, beganAtMs, own: this.#own }),
       early: false,
       undone: false,
     };
@@ -157,7 +158,9 @@ export class SessionRehearsals {
 
   #end(count: number): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const tables of this.#own.splice(0, count)) this.#shared.activity.end(tables, nowMs);
+    for (const tables of this.#own.splice(0, count)) {
+      this.#shared.activity.end(tables, nowMs, this);
+    }
     this.#answered = 0;
   }
 }

@@ -6,8 +6,21 @@ export type Scope = ReadonlySet<string> | "everything";
 type Entry = {
   /** Transactions that have written it, or are about to, and have not ended. */
   open: number;
-  /** When the last of those that ended did; monotonic milliseconds. */
+  /** When the last of those that ended did, whose it was, and when the last before it did; monotonic milliseconds. */
   endedAtMs: number;
+  endedBy: Writer | undefined;
+  beforeMs: number;
+};
+
+/** A session; its identity is all that counts. */
+type Writer = object;
+
+/** A transaction: what it wrote itself does not make its tables restless. */
+export type Asking = {
+  readonly writer: Writer;
+  readonly beganAtMs: number;
+  /** What its session has begun and not ended, one list for each `begin`. */
+  readonly own: readonly (readonly string[])[];
 };
 
 /**
@@ -16,7 +29,7 @@ type Entry = {
  */
 export class TableActivity {
   readonly #tables = new Map<string, Entry>();
-  readonly #all: Entry = { open: 0, endedAtMs: -Infinity };
+  readonly #all: Entry = newEntry();
   /** What was written before is not known. */
   #followedSinceMs: number;
 
@@ -37,42 +50,57 @@ export class TableActivity {
   }
 
   /** The transaction that it began in has ended, or nobody will know whether it has. */
-  end(tables: readonly string[], nowMs: number): void {
-    for (const table of tables) ended(this.#entry(table), nowMs);
-    if (tables.length > 0) ended(this.#all, nowMs);
+  end(tables: readonly string[], nowMs: number, writer: Writer): void {
+    for (const table of tables) ended(this.#entry(table), nowMs, writer);
+    if (tables.length > 0) ended(this.#all, nowMs, writer);
   }
 
-  /**
-   * Whether nothing in scope is being written, or was after `sinceMs`.
-   * @param own what the asking session has begun and not ended, one list for each `begin`
-   */
-  isQuiet(scope: Scope, sinceMs: number, own: readonly (readonly string[])[]): boolean {
+  /** Whether nobody else writes anything in scope, or has after `sinceMs`. */
+  isQuiet(scope: Scope, sinceMs: number, asking: Asking): boolean {
+    const { own } = asking;
     if (sinceMs < this.#followedSinceMs) return false;
     if (scope === "everything") {
-      return isQuiet(this.#all, sinceMs, own.filter((tables) => tables.length > 0).length);
+      const mine = own.filter((tables) => tables.length > 0).length;
+      return isQuiet(this.#all, sinceMs, asking, mine);
     }
     return [ANY_TABLE, ...scope].every((table) => {
       const entry = this.#tables.get(table);
       if (entry === undefined) return true;
       const mine = own.filter((tables) => tables.includes(table)).length;
-      return isQuiet(entry, sinceMs, mine);
+      return isQuiet(entry, sinceMs, asking, mine);
     });
   }
 
   #entry(table: string): Entry {
     const known = this.#tables.get(table);
     if (known !== undefined) return known;
-    const entry: Entry = { open: 0, endedAtMs: -Infinity };
+    const entry = newEntry();
     this.#tables.set(table, entry);
     return entry;
   }
 }
 
-function isQuiet(entry: Entry, sinceMs: number, own: number): boolean {
-  return entry.open <= own && entry.endedAtMs < sinceMs;
+function newEntry(): Entry {
+  return { open: 0, endedAtMs: -Infinity, endedBy: undefined, beforeMs: -Infinity };
 }
 
-function ended(entry: Entry, nowMs: number): void {
+/** Whether its own transaction has ended before it is asked, is a matter of who answered first. */
+function isQuiet(
+  entry: Entry,
+  sinceMs: number,
+  { writer, beganAtMs }: Asking,
+  own: number,
+): boolean {
+  const { open, endedAtMs, endedBy, beforeMs } = entry;
+  const isOwnEnd = endedBy === writer && endedAtMs >= beganAtMs;
+  return open <= own && (isOwnEnd ? beforeMs : endedAtMs) < sinceMs;
+}
+
+function ended(entry: Entry, nowMs: number, writer: Writer): void {
   entry.open--;
+  // What one transaction has written with several statements ends once.
+  if (entry.endedBy === writer && entry.endedAtMs === nowMs) return;
+  entry.beforeMs = entry.endedAtMs;
   entry.endedAtMs = nowMs;
+  entry.endedBy = writer;
 }

@@ -6,24 +6,38 @@ import { TableActivity } from "../../src/mirror/table-activity.ts";
 
 await t.test("a table is quiet while nobody else writes it, and some time after", (test) => {
   const activity = new TableActivity(0);
+  const [writer, other] = [{}, {}];
+  const asking = { writer, beganAtMs: 150, own: [] };
   const quiet = (table: string, sinceMs: number, own: readonly (readonly string[])[] = []) =>
-    activity.isQuiet(new Set([table]), sinceMs, own);
+    activity.isQuiet(new Set([table]), sinceMs, { ...asking, own });
   test.equal(quiet("a", 100), true, "nobody has written it");
-  test.equal(activity.isQuiet(new Set(["a"]), -1, []), false, "before the start nothing is known");
+  test.equal(
+    activity.isQuiet(new Set(["a"]), -1, asking),
+    false,
+    "before the start nothing is known",
+  );
   activity.begin(["a"]);
   test.equal(quiet("a", 100), false, "somebody is writing it");
   test.equal(quiet("a", 100, [["a"]]), true, "that is oneself");
   test.equal(quiet("b", 100), true);
-  test.equal(activity.isQuiet("everything", 100, []), false);
-  activity.end(["a"], 200);
+  test.equal(activity.isQuiet("everything", 100, asking), false);
+  activity.end(["a"], 200, other);
   test.equal(quiet("a", 100), false, "it was written after that");
   test.equal(quiet("a", 201), true);
   activity.begin([ANY_TABLE]);
   test.equal(quiet("b", 300), false, "whatever is written, it may be this one");
-  activity.end([ANY_TABLE], 400);
+  activity.end([ANY_TABLE], 400, other);
   test.equal(quiet("b", 401), true);
   activity.begin([]);
-  test.equal(activity.isQuiet("everything", 401, []), true, "a row lock changes nothing");
+  test.equal(activity.isQuiet("everything", 401, asking), true, "a row lock changes nothing");
+  activity.begin(["c"]);
+  activity.begin(["c"]);
+  activity.end(["c"], 500, writer);
+  activity.end(["c"], 500, writer);
+  test.equal(quiet("c", 450), true, "that its own transaction has ended changes nothing");
+  activity.begin(["c"]);
+  activity.end(["c"], 600, other);
+  test.equal(quiet("c", 450), false, "that another's has does");
   activity.restart(1000);
   test.equal(quiet("b", 900), false, "with the sides swapped, nothing is known of before");
   test.end();

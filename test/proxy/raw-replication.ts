@@ -24,11 +24,7 @@ export async function streamSlot(port: number, slot: string): Promise<Buffer> {
     ),
   );
   await session.until("W");
-  await session.seen((bytes) =>
-    walOf(bytes).some(
-      (message) => message.toString("latin1", PAYLOAD_AT, PAYLOAD_AT + 1) === COMMIT,
-    ),
-  );
+  await session.seen((bytes) => walOf(bytes).some(isCommit));
   // Written, flushed, applied: nowhere yet; no clock; a reply is not wanted.
   session.send(copyData(Buffer.concat([Buffer.from("r"), Buffer.alloc(8 * 4 + 1)])));
   session.send(copyDone);
@@ -38,6 +34,10 @@ export async function streamSlot(port: number, slot: string): Promise<Buffer> {
   session.send(terminate);
   await session.closed();
   return steady(session.frames());
+}
+
+function isCommit(message: Buffer): boolean {
+  return message.toString("latin1", PAYLOAD_AT, PAYLOAD_AT + 1) === COMMIT;
 }
 
 /** The first bytes of the WAL from a position on, as a physical replica is sent them. */
@@ -62,11 +62,14 @@ function walOf(bytes: Buffer): Buffer[] {
     .map(({ start, end }) => bytes.subarray(start + 5, end));
 }
 
+/** How much of what follows the first commit is sent before the server hears that it is enough, is chance. */
 function steady(bytes: Buffer): Buffer {
+  let committed = false;
   const kept = [...framesOf(bytes)].flatMap(({ type, start, end }) => {
     const body = bytes.subarray(start + 5, end);
     if (type !== "d") return [bytes.subarray(start, end)];
-    if (body.toString("latin1", 0, 1) !== XLOG_DATA) return [];
+    if (body.toString("latin1", 0, 1) !== XLOG_DATA || committed) return [];
+    committed = isCommit(body);
     return [frame("d", body.subarray(0, CLOCK_AT), body.subarray(PAYLOAD_AT))];
   });
   return masked(Buffer.concat(kept));

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { clearAwayWithThisProcess } from "./clear-away.ts";
 import { canEnter, postgresPrograms, serverAccount } from "./postgres-binaries.ts";
 import type { Account, PostgresMajor } from "./postgres-binaries.ts";
 
@@ -123,8 +124,10 @@ function runningServer(
       await running.clearAway();
     },
     kill(): void {
-      // The children first learn of their postmaster's death at their next wait, so they are ended here too.
-      for (const pid of [launch.pid, ...childrenOf(launch.pid)]) signal(pid, "SIGKILL");
+      // Neither may see the other die: children would say goodbye, and the postmaster would have them say so.
+      signal(launch.pid, "SIGSTOP");
+      for (const pid of childrenOf(launch.pid)) signal(pid, "SIGKILL");
+      signal(launch.pid, "SIGKILL");
     },
     async restart(): Promise<void> {
       await shutDown(launch.postmaster);
@@ -167,51 +170,6 @@ function newFolder(major: PostgresMajor, account: Account): string {
   if (parent === undefined)
     throw new Error("No temporary folder can be entered by the user of the server.");
   return mkdtempSync(join(parent, `twinwire-pg${major}-`));
-}
-
-/**
- * What is left of a server, ended and removed: $1 is its folder. Runs when its standard input closes.
- * The working directory proves that a process is the server's and its pid not given to another since.
- * A postmaster that was killed leaves children and a shared memory segment, named in line 7 of its file.
- */
-const CLEAR_AWAY = `
-  read -r nothing
-  data=$1/data file=$1/data/postmaster.pid
-  pid=$(head -n 1 "$file" 2>/dev/null)
-  if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$data" ]; then
-    kill -QUIT "$pid"
-    tries=0
-    while [ -e "$file" ] && kill -0 "$pid" && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
-  fi
-  if [ -e "$file" ]; then
-    for process in /proc/[0-9]*; do
-      [ "$(readlink "$process/cwd")" = "$data" ] && kill -KILL "\${process#/proc/}"
-    done
-    sed -n 7p "$file" | { read -r key id; [ -n "$id" ] && ipcrm -m "$id"; }
-  fi
-  tries=0
-  while ! rm -rf "$1" && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done`;
-
-/**
- * Clears the server away when this process is gone, whatever ended it (SIGKILL too): a shell in a session of
- * its own sees the pipe close. The returned function has it done now.
- */
-function clearAwayWithThisProcess(folder: string): () => Promise<void> {
-  const watcher = spawn("/bin/sh", ["-c", CLEAR_AWAY, "twinwire-clear-away", folder], {
-    cwd: "/",
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  watcher.unref();
-  (watcher.stdin as typeof watcher.stdin & { unref(): void }).unref();
-  watcher.stdin.on("error", () => {}); // it may be gone first when everything is being ended
-  return async (): Promise<void> => {
-    if (watcher.exitCode !== null || watcher.signalCode !== null) return;
-    watcher.ref();
-    const done = once(watcher, "exit");
-    watcher.stdin.end();
-    await done;
-  };
 }
 
 function childrenOf(pid: number): number[] {
