@@ -97,15 +97,6 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "The pattern of (and tzh, tzm) works in lower case since 15; before, the letters were printed.",
   },
   {
-    name: 'letters beyond ASCII in type "char"',
-    statement: `SELECT id, 'É'::"char" AS initial FROM shops WHERE id = 1`,
-    old: "id = 1, initial = �",
-    new: "id = 1, initial = \\303",
-    reason: "text_value",
-    since: 16,
-    why: "16 prints such a byte as a backslash and three octal digits instead of sending it raw.",
-  },
-  {
     name: "empty word in a text search vector",
     statement: "SELECT array_to_tsvector(string_to_array('red,,blue', ','))",
     old: "array_to_tsvector = '' 'blue' 'red'",
