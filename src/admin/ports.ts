@@ -1,3 +1,4 @@
+import type { CompareRuleConfig } from "../config/config.ts";
 import type { Side } from "../routing/side.ts";
 
 /**
@@ -166,27 +167,9 @@ export type RuleItem = {
   readonly warnings: readonly string[];
 };
 
-export type RuleMatch = {
-  readonly fingerprint?: string | undefined;
-  readonly table?: string | undefined;
-  readonly column?: string | undefined;
-  readonly type?: string | undefined;
-};
-
-export type RuleAction =
-  | { readonly kind: "ignore" }
-  | {
-      readonly kind: "tolerate";
-      readonly absolute?: number | undefined;
-      readonly relative?: number | undefined;
-      /** Groups of SQLSTATEs that count as one. */
-      readonly sqlstates?: readonly (readonly string[])[] | undefined;
-    }
-  | {
-      readonly kind: "clean";
-      readonly with: readonly ("trim" | "lower_case" | "collapse_space" | "null_is_empty")[];
-    }
-  | { readonly kind: "sample"; readonly rate: number };
+/** As in the configuration file. */
+export type RuleMatch = CompareRuleConfig["match"];
+export type RuleAction = CompareRuleConfig["action"];
 
 export type RuleRequest =
   /** About the statement and column in which the divergence was found. */

@@ -3,15 +3,12 @@ import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
 import { explainRequest } from "../../wire/postgres/explain-request.ts";
 import { decodeDataRow } from "../../wire/postgres/reply-frames.ts";
 import { planText } from "./plan-text.ts";
-import type { RecheckSession } from "./recheck-session.ts";
+import type { RecheckDeps } from "./recheck-deps.ts";
 
 /** The plans of both roles' servers for the same statement and parameters, as lines for people. */
 export type PlansByRole = { readonly primary: string; readonly shadow: string };
 
-type OpenSession = (
-  role: "primary" | "shadow",
-  exchange: RecordedExchange,
-) => Promise<RecheckSession>;
+type OpenSession = RecheckDeps["openSession"];
 
 /**
  * Asks both sides how they would run an exchange of one statement; nothing is run.

@@ -1,5 +1,4 @@
 import type { Clock } from "../../base/clock.ts";
-import { messageOf } from "../../base/errors.ts";
 import type { Finding } from "../../compare/verdict.ts";
 import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
 import type { Credentials } from "../../upstream/dial.ts";
@@ -18,6 +17,7 @@ export type Doubt = {
 
 export type DoubtsDeps = {
   readonly clock: Clock;
+  /** Never rejects: what goes wrong is an outcome. */
   readonly recheck: (doubt: Doubt) => Promise<Settled>;
   readonly limits: () => DoubtLimits;
 };
@@ -92,10 +92,7 @@ export class Doubts {
   }
 
   async #ask(doubt: Doubt): Promise<void> {
-    const settled = await this.#deps.recheck(doubt).catch((error: unknown): Settled => ({
-      ...NOT_ASKED,
-      detail: `It could not be asked again: ${messageOf(error)}.`,
-    }));
+    const settled = await this.#deps.recheck(doubt);
     // Twinwire may have ended meanwhile.
     if (!this.#running.delete(doubt)) return;
     doubt.settle(settled);
