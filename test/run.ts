@@ -15,6 +15,8 @@ const AT_A_TIME = 2;
 const SLOW_MS = 10_000;
 /** A comment that a test wants to be read also when it passes. */
 const FIGURE = /^ *# figure: (.*)$/gm;
+/** What passed in a file that failed would only hide what did not. */
+const PASSED = /^ *ok \d+ .*\n/gm;
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 function testFiles(filters: readonly string[]): string[] {
@@ -48,7 +50,7 @@ function print(result: FileResult): void {
   console.log(
     [
       line,
-      result.output.trimEnd(),
+      result.output.replaceAll(PASSED, "").trimEnd(),
       ...result.troubles.map((t) => `${result.name}: ${t}`),
       line,
     ].join("\n"),

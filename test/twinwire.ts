@@ -22,8 +22,12 @@ export type RunningTwinwire = {
   log(): string;
   /** A connection string to a migration's listener. */
   url(migration: string, user: string, password: string, database: string): string;
-  /** SIGTERM; resolves to the exit code once it is gone and its files are removed. Doing it twice is fine. */
-  stop(): Promise<number | null>;
+  /**
+   * SIGTERM; resolves to the exit code once it is gone and its files are removed. Doing it twice is fine.
+   * A process that was told to stop before is only waited for: a signal that meets it in its very last
+   * moment, its handlers gone, would be its end.
+   */
+  stop(asked?: "before"): Promise<number | null>;
   /** SIGKILL, its files stay until `stop`. */
   kill(): Promise<void>;
 };
@@ -68,8 +72,8 @@ export async function startTwinwire(
       const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;
       return `postgres://${login}@${ready.migrations[migration]}/${database}`;
     },
-    async stop() {
-      child.kill("SIGTERM");
+    async stop(asked) {
+      if (asked === undefined) child.kill("SIGTERM");
       const late = setTimeout(() => child.kill("SIGKILL"), DRAIN_DEADLINE_MS);
       await ended(child);
       clearTimeout(late);

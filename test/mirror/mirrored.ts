@@ -105,9 +105,9 @@ export async function startMirrored(
     switchTo: async (side) =>
       attemptEnd(await api.post<AttemptItem>(`${ROOT}/route`, { primary: side })),
     attemptEnd,
-    async stop() {
+    async stop(asked) {
       await Promise.all([...clients].map((client) => client.end().catch(() => {})));
-      return twinwire.stop();
+      return twinwire.stop(asked);
     },
   };
 }

@@ -82,7 +82,7 @@ await t.test("SIGTERM lets open transactions end and no new ones begin", async (
   await writer.client.query("insert into kept values (1, 2)");
   await writer.client.query("commit");
   test.equal((await writer.end).code, "57P01", "after its transaction");
-  test.equal(await twinwire.stop(), 0, "the exit code");
+  test.equal(await twinwire.stop("before"), 0, "the exit code");
   test.equal((await sides.on("old", "select number from kept where client = 1")).length, 2);
 });
 
@@ -119,7 +119,7 @@ await t.test("SIGTERM ends busy clients between two transactions", async (test) 
   const [acknowledged, code] = await looped;
   // What comes between two queries is told to the connection, not to a query.
   test.equal(code ?? (await looper.end).code, "57P01");
-  test.equal(await twinwire.stop(), 0);
+  test.equal(await twinwire.stop("before"), 0);
   const count = async (client: number): Promise<unknown> =>
     (await sides.on("old", `select count(*)::int as n from kept where client = ${client}`))[0]?.[
       "n"
@@ -138,7 +138,7 @@ await t.test("a second SIGTERM does not wait for anybody", async (test) => {
   await until("draining", async () => (await probe(twinwire, "/readyz")).status === 503);
   process.kill(twinwire.pid, "SIGTERM");
   test.equal((await holder.end).code, "57P01");
-  test.equal(await twinwire.stop(), 0);
+  test.equal(await twinwire.stop("before"), 0);
 });
 
 await t.test("SIGHUP takes over what can change, and names what cannot", async (test) => {
