@@ -75,6 +75,9 @@ function newEntry(fingerprint: string, statement: string): CoverageEntry {
     advice: new Set(),
     askedTwice: 0,
     varies: new Map(),
+    get timed() {
+      return Math.min(latency.old?.count ?? 0, latency.new?.count ?? 0);
+    },
     recordLatency(side, elapsedMs): void {
       // A histogram takes a kilobyte: most fingerprints of a long tail never need one.
       (latency[side] ??= openLatencyHistogram()).record(elapsedMs);

@@ -34,6 +34,8 @@ export type Coverage = {
   askedTwice: number;
   /** Output columns in which the primary then disagreed with itself, and how often; `` for whole rows. */
   readonly varies: Map<string, number>;
+  /** Of how many answers of each side the latency is known. */
+  readonly timed: number;
   /** Latency in milliseconds as seen at the server's answer. */
   recordLatency(side: "old" | "new", elapsedMs: number): void;
 };

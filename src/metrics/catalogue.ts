@@ -151,7 +151,7 @@ export const METRICS = {
   twinwire_exchange_duration_seconds: {
     type: "histogram",
     labels: ["migration", "side"],
-    help: "Time from the last byte of a request sent to a side to the last byte of its answer.",
+    help: "Time from the last byte of a request sent to a side to the last byte of its answer; on the shadow, of exchanges sent alone.",
   },
   twinwire_toggles_total: {
     type: "counter",

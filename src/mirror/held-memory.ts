@@ -17,6 +17,11 @@ export class HeldMemory {
     return this.#bytes;
   }
 
+  /** More than so much is not to be held for longer than it has to be. */
+  get isScarce(): boolean {
+    return this.#bytes > this.#limitBytes() / 4 || this.#budget.isScarce;
+  }
+
   /** Accounts for memory that a pair comes to hold. @returns false when it would be too much. */
   hold(pair: Pair, bytes: number): boolean {
     if (this.#closed) return true;

@@ -117,6 +117,8 @@ function recordLatencies(
   primary: Observation,
   shadow: Observation,
 ): void {
+  // Behind others in one write, the time that an answer takes is theirs as well.
+  if (!pair.timed) return;
   if (shadow.kind !== "lost") deps.shadowAnswered(shadow.elapsedMs);
   // What is rehearsed in place of a commit takes another time than one.
   if (pair.rehearsal !== undefined && pair.rehearsal.as !== "inside") return;

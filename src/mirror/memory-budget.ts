@@ -11,6 +11,10 @@ export class MemoryBudget {
     return this.#usedBytes;
   }
 
+  get isScarce(): boolean {
+    return this.#usedBytes > this.#limitBytes / 2;
+  }
+
   fits(bytes: number): boolean {
     return this.#usedBytes + bytes <= this.#limitBytes;
   }

@@ -7,12 +7,14 @@ import type { Credentials, DialOutcome, Dialled } from "../upstream/dial.ts";
 import type { AnswerCapture } from "./answer-capture.ts";
 import type { ApplyOrder } from "./apply-order.ts";
 import type { DriftedTables } from "./drifted-tables.ts";
+import type { Gathering } from "./gathering.ts";
 import type { VerdictCounters } from "./judge-deps.ts";
 import type { Pair } from "./pair.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { Rehearsals } from "./rehearsals.ts";
 import type { ShadowHealth } from "./shadow-health.ts";
-import type { ShadowLimits, ShadowSession } from "./shadow-session.ts";
+import type { ShadowLimits } from "./shadow-deps.ts";
+import type { ShadowSession } from "./shadow-session.ts";
 import type { FactsTable } from "./statement-facts.ts";
 import type { ShadowPosition } from "./shadow-position.ts";
 
@@ -22,6 +24,7 @@ export type MigrationMirror = {
   readonly health: ShadowHealth;
   readonly budget: MemoryBudget;
   readonly order: ApplyOrder;
+  readonly gathering: Gathering;
   readonly position: Pick<ShadowPosition, "applied" | "here" | "reached" | "isWithin">;
   readonly facts: FactsTable;
   /** Shadow sessions, those included whose client is gone and who have something left to do. */

@@ -64,6 +64,10 @@ export type Pair = {
   ready: boolean;
   /** It is ready once the shadow has what the primary had when it answered. */
   followsAnswer: boolean;
+  /** It may be sent to the shadow together with others. */
+  shareable: boolean;
+  /** It was sent to the shadow alone, so the time of its answer there is its own. */
+  timed: boolean;
   /** Collects the primary's answer; undefined once it is complete. */
   capture: AnswerCapture | undefined;
   /** Memory accounted for it in the session's and the migration's budget. */
@@ -110,6 +114,8 @@ export function newPair(
     writes: facts.obstacle !== undefined,
     ready: kind !== "apply",
     followsAnswer: false,
+    shareable: false,
+    timed: true,
     capture: undefined,
     heldBytes: 0,
     cancelled: false,

@@ -17,6 +17,7 @@ import { newPair } from "./pair.ts";
 import { SessionRehearsals } from "./session-rehearsals.ts";
 import { ShadowSession } from "./shadow-session.ts";
 import { ReadOrder } from "./read-order.ts";
+import { SharedWrites } from "./shared-writes.ts";
 import type { AskedFacts } from "./statement-facts.ts";
 import { askedStatements, commits, requestFacts, setsLocally } from "./statement-facts.ts";
 
@@ -36,6 +37,7 @@ export class SessionMirror {
   readonly #writing: DualWriting;
   readonly #rehearsals: SessionRehearsals;
   readonly #readOrder: ReadOrder;
+  readonly #sharedWrites: SharedWrites;
   #shadow: ShadowSession;
   #transaction: TransactionMirroring = NONE;
   #number = 0;
@@ -52,6 +54,7 @@ export class SessionMirror {
     this.#shadow = this.#newShadow();
     this.#writing = new DualWriting(mirror, () => this.#shadow);
     this.#readOrder = new ReadOrder(mirror, () => this.#shadow);
+    this.#sharedWrites = new SharedWrites(mirror.facts);
   }
 
   /**
@@ -245,6 +248,7 @@ export class SessionMirror {
       pair.version = this.#version;
     }
     this.#readOrder.hold(pair);
+    pair.shareable = this.#sharedWrites.takes(pair);
     return pair;
   }
 
@@ -316,6 +320,7 @@ export class SessionMirror {
       clock: mirror.clock,
       health: mirror.health,
       live: mirror.live,
+      gathering: mirror.gathering,
       budget: mirror.budget,
       limits: mirror.limits,
       dial: () => {

@@ -30,7 +30,7 @@ const LIMITS = {
   maxBodyBytes: LARGEST_MESSAGE_BYTES,
 };
 
-/** An open connection to the shadow. Runs one task at a time. */
+/** An open connection to the shadow. Runs one task at a time, or several that need no preparation. */
 export class ShadowLink {
   readonly #link: ByteLink;
   readonly #clock: Clock;
@@ -40,9 +40,12 @@ export class ShadowLink {
   /** Transaction status of the last ReadyForQuery. */
   status = "I";
   #task: ShadowTask | undefined;
+  /** Tasks that have been sent with it; their answers come after its. */
+  #following: ShadowTask[] = [];
   #awaited = 0;
   #sinceMs = 0;
-  #begin = 0;
+  /** Where in the chunk the answer at hand begins. */
+  #start = 0;
   #chunk: Buffer = Buffer.alloc(0);
   #ended = false;
   #failed = false;
@@ -79,12 +82,32 @@ export class ShadowLink {
   }
 
   run(task: ShadowTask): void {
-    this.#task = task;
-    this.#awaited = task.answers + (task.capture === undefined ? 0 : 1);
-    this.#sinceMs = this.#clock.monotonicMs();
-    this.#failed = false;
+    const awaited = task.answers + (task.capture === undefined ? 0 : 1);
+    this.#begin(task, awaited, this.#clock.monotonicMs());
     if (task.answers > 0) this.#link.write(Buffer.concat(task.preparation));
     else this.#writeExchange(task);
+  }
+
+  /** Sends the exchanges of tasks that have no preparation in one write. Nothing is read before `readOn`. */
+  runTogether(tasks: readonly ShadowTask[]): void {
+    const [first, ...following] = tasks;
+    this.#link.pause();
+    this.#link.write(Buffer.concat(tasks.map(({ exchange }) => exchange ?? NOTHING)));
+    if (first !== undefined) this.#begin(first, 1, this.#clock.monotonicMs());
+    this.#following = following;
+  }
+
+  /** Takes the answers to what was sent together; the time of the first begins now. */
+  readOn(): void {
+    this.#sinceMs = this.#clock.monotonicMs();
+    this.#link.resume();
+  }
+
+  #begin(task: ShadowTask, awaited: number, nowMs: number): void {
+    this.#task = task;
+    this.#awaited = awaited;
+    this.#sinceMs = nowMs;
+    this.#failed = false;
   }
 
   #writeExchange(task: ShadowTask): void {
@@ -119,10 +142,10 @@ export class ShadowLink {
   #received(buffer: Buffer, length: number): void {
     if (this.#ended) return;
     this.#chunk = buffer;
-    this.#begin = 0;
+    this.#start = 0;
     if (this.#frames.push(buffer, 0, length) < 0) return this.abort("malformed");
-    if (this.#begin < length && this.#awaited === 1) {
-      this.#task?.capture?.append(buffer, this.#begin, length);
+    if (this.#start < length && this.#awaited === 1) {
+      this.#task?.capture?.append(buffer, this.#start, length);
     }
   }
 
@@ -135,8 +158,8 @@ export class ShadowLink {
     }
     this.status = String.fromCharCode(bytes[start + 5] ?? 0);
     const end = this.#frames.position;
-    if (this.#awaited === 1) this.#task?.capture?.append(this.#chunk, this.#begin, end);
-    this.#begin = end;
+    if (this.#awaited === 1) this.#task?.capture?.append(this.#chunk, this.#start, end);
+    this.#start = end;
     if (this.#awaited === 0) return;
     this.#awaited--;
     const nowMs = this.#clock.monotonicMs();
@@ -146,8 +169,12 @@ export class ShadowLink {
       return;
     }
     const task = this.#task;
+    const observation = task?.capture?.finish(nowMs - this.#sinceMs);
+    const failed = this.#failed;
+    const next = this.#following.shift();
     this.#task = undefined;
-    task?.done(task.capture?.finish(nowMs - this.#sinceMs), this.#failed);
+    if (next !== undefined) this.#begin(next, 1, nowMs);
+    task?.done(observation, failed);
   }
 
   /** Errors in answer to the preparation say nothing of the exchange. */
@@ -155,14 +182,18 @@ export class ShadowLink {
     if (this.#awaited === 1 && this.#task?.capture !== undefined) this.#failed = true;
   }
 
+  /** What was sent together with the task at hand is the owner's again: its turn had not come. */
   #lose(reason: "timeout" | "malformed" | "disconnected"): void {
     if (this.#ended) return;
     this.#ended = true;
     const task = this.#task;
     this.#task = undefined;
+    this.#following = [];
     this.#closed();
     const elapsedMs = this.#clock.monotonicMs() - this.#sinceMs;
     const lost = { kind: "lost", elapsedMs, reason } as const;
     task?.done(task.capture === undefined ? undefined : lost, this.#failed);
   }
 }
+
+const NOTHING = Buffer.alloc(0);

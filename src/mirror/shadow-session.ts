@@ -1,50 +1,23 @@
-import type { Clock } from "../base/clock.ts";
 import type { LostReason, Observation } from "../compare/observation.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
-import type { Dialled, DialOutcome } from "../upstream/dial.ts";
+import type { Dialled } from "../upstream/dial.ts";
 import { ownStatementMessage } from "../wire/postgres/frontend-messages.ts";
-import type { AnswerCapture } from "./answer-capture.ts";
+import { GATHERING_MS, GatheringTurn } from "./gathering.ts";
 import { HeldMemory } from "./held-memory.ts";
-import type { MemoryBudget } from "./memory-budget.ts";
 import type { Pair } from "./pair.ts";
 import { rehearsedAnswer, withDeferred } from "./rehearsed-answer.ts";
+import type { ShadowDeps } from "./shadow-deps.ts";
 import { ShadowDialler } from "./shadow-dialler.ts";
-import type { ShadowHealth } from "./shadow-health.ts";
 import type { ShadowTask } from "./shadow-link.ts";
 import { ShadowLink } from "./shadow-link.ts";
 import { ROLLBACK, ShadowState } from "./shadow-state.ts";
-import type { RehearsalHooks } from "./standing-rehearsals.ts";
+import { countTogether, MOST_TOGETHER } from "./shared-writes.ts";
 import { StandingRehearsals } from "./standing-rehearsals.ts";
 
-export type ShadowLimits = {
-  readonly exchanges: number;
-  readonly bytes: number;
-  readonly timeoutMs: number;
-  /** A session's reads wait so long for the shadow to have what it wrote. */
-  readonly lagWaitMs: number;
-};
-
-type ShadowDeps = {
-  readonly clock: Clock;
-  readonly health: ShadowHealth;
-  readonly budget: MemoryBudget;
-  readonly limits: () => ShadowLimits;
-  readonly dial: () => Promise<DialOutcome>;
-  /** All shadow sessions of the migration that are not closed. */
-  readonly live: Set<ShadowSession>;
-  /** Ends a statement that outlived its time, since the server does not notice a closed connection. */
-  readonly cancel: (server: Dialled) => void;
-  readonly newCapture: () => AnswerCapture;
-  /** The shadow refused the session's login. */
-  readonly refused: (sqlstate: string) => void;
-  /** The pair has its observation of the shadow. */
-  readonly settled: (pair: Pair) => void;
-  readonly rehearsing: RehearsalHooks;
-};
-
 /**
- * The shadow's side of one client session: a bounded queue of exchanges, run one after the other,
- * in the client's order, on one connection that is opened when it is first needed.
+ * The shadow's side of one client session: a bounded queue of exchanges, run in the client's order on one
+ * connection that is opened when it is first needed. They run one after the other, or where nothing depends
+ * on an earlier answer, as many as have gathered in one write.
  */
 export class ShadowSession {
   readonly #deps: ShadowDeps;
@@ -54,7 +27,9 @@ export class ShadowSession {
   #link: ShadowLink | undefined;
   #closed = false;
   readonly #state = new ShadowState();
-  #running: Pair | undefined;
+  /** The first is at work, those behind it have been sent with it. */
+  #running: Pair[] = [];
+  readonly #turn: GatheringTurn;
   #rollBack = false;
   #leaving = false;
   readonly #standing: StandingRehearsals;
@@ -68,6 +43,7 @@ export class ShadowSession {
     this.#memory = new HeldMemory(deps.budget, () => deps.limits().bytes);
     this.#dialler = new ShadowDialler(deps);
     this.#standing = new StandingRehearsals(deps.rehearsing.undone);
+    this.#turn = new GatheringTurn(deps.gathering, () => this.#gathered());
     deps.live.add(this);
   }
 
@@ -76,7 +52,7 @@ export class ShadowSession {
     const { dialling, mayDial } = this.#dialler;
     if (this.#link === undefined && !dialling && !mayDial) return "shadow_down";
     const { exchanges } = this.#deps.limits();
-    return this.#queue.length >= exchanges ? "queue_full" : undefined;
+    return this.queued.exchanges >= exchanges ? "queue_full" : undefined;
   }
 
   /** Whether it will have the client's settings of this version once what is queued has run. */
@@ -86,11 +62,12 @@ export class ShadowSession {
   }
 
   get queued(): { readonly exchanges: number; readonly bytes: number } {
-    return { exchanges: this.#queue.length, bytes: this.#memory.bytes };
+    const sent = Math.max(0, this.#running.length - 1);
+    return { exchanges: this.#queue.length + sent, bytes: this.#memory.bytes };
   }
 
   get idle(): boolean {
-    return this.#queue.length === 0 && this.#running === undefined;
+    return this.#queue.length === 0 && this.#running.length === 0;
   }
 
   /** @returns false when there is no room for it; nothing has happened then. */
@@ -124,15 +101,15 @@ export class ShadowSession {
   /** Takes pairs out of the queue and settles them as lost. */
   drop(isGone: (pair: Pair) => boolean, reason: LostReason): void {
     const gone = this.#queue.filter(isGone);
-    if (gone.length === 0) return;
-    this.#queue = this.#queue.filter((pair) => !gone.includes(pair));
+    if (gone.length > 0) this.#queue = this.#queue.filter((pair) => !isGone(pair));
     for (const pair of gone) this.#settle(pair, { kind: "lost", elapsedMs: 0, reason });
     this.#leave();
   }
 
   /** Cancels what is running if it runs for nobody any more. */
   cancelRunning(isGone: (pair: Pair) => boolean): void {
-    if (this.#running !== undefined && isGone(this.#running)) this.#cancelRunning();
+    const [running] = this.#running;
+    if (running !== undefined && isGone(running)) this.#cancelRunning();
   }
 
   /** The transaction goes on without the shadow: it is undone there once its last exchange ran. */
@@ -143,18 +120,16 @@ export class ShadowSession {
 
   /** Takes pairs out of the queue that were never to run. */
   withdraw(pairs: readonly Pair[]): void {
-    for (const pair of pairs) {
-      const index = this.#queue.indexOf(pair);
-      if (index >= 0) this.#queue.splice(index, 1);
-      this.release(pair);
-    }
+    const gone = new Set(pairs);
+    this.#queue = this.#queue.filter((pair) => !gone.has(pair));
+    for (const pair of pairs) this.release(pair);
     this.pump();
     this.#leave();
   }
 
   /** The client cancelled the pairs that are marked so; the shadow may be at another one. */
   cancel(): void {
-    if (this.#running?.cancelled === true) this.#cancelRunning();
+    if (this.#running[0]?.cancelled === true) this.#cancelRunning();
   }
 
   #cancelRunning(): void {
@@ -177,7 +152,7 @@ export class ShadowSession {
     if (link === undefined || holdMs === undefined) return;
     const isOverdue = this.#standing.isOverdue(nowMs, holdMs);
     if (link.busySinceMs !== undefined) {
-      if (isOverdue && this.#standing.mayCancel(this.#running)) this.#cancelRunning();
+      if (isOverdue && this.#standing.mayCancel(this.#running[0])) this.#cancelRunning();
       return;
     }
     // A transaction that has failed holds nothing.
@@ -191,6 +166,7 @@ export class ShadowSession {
   /** The client is gone: what is queued still runs, then the connection is closed. */
   closeWhenIdle(): void {
     this.#leaving = true;
+    this.pump();
     this.#leave();
   }
 
@@ -210,16 +186,14 @@ export class ShadowSession {
       this.#deps.health.disconnected();
     }
     this.#standing.clear();
-    const running = this.#running;
-    this.#running = undefined;
-    if (running !== undefined) this.#settle(running, LOST);
-    this.#dropAll("disconnected");
+    this.#queue.unshift(...this.#running.splice(0));
+    this.#dropAll();
     this.#memory.close();
   }
 
   /** Sends what can be sent. */
   pump(): void {
-    if (this.#closed || this.#running !== undefined) return;
+    if (this.#closed || this.#running.length > 0) return;
     const link = this.#link;
     if (link === undefined) {
       if (this.#queue.length > 0) this.#open();
@@ -228,27 +202,62 @@ export class ShadowSession {
     if (link.busySinceMs !== undefined) return;
     const pair = this.#queue[0];
     if (this.#rollBack && (pair === undefined || pair.begins)) return this.#runRollback(link);
-    if (pair === undefined || !pair.ready) return;
-    if (pair.begins && pair.before === undefined) return;
+    if (pair === undefined) return this.#turn.spent();
+    if (!pair.ready || (pair.begins && pair.before === undefined)) return;
+    if (this.#waitsForMore(pair)) return this.#turn.begin();
+    this.#turn.spent();
+    const count = countTogether(this.#queue, this.#state, link.status);
+    if (count > 1) this.#runTogether(link, count);
+    else this.#runAlone(link, pair);
+  }
+
+  /** A busy session's next exchanges are about to come, and what they hold until then is not missed elsewhere. */
+  #waitsForMore(pair: Pair): boolean {
+    if (!pair.shareable || this.#turn.isDue || this.#leaving || this.#memory.isScarce) return false;
+    const { exchanges } = this.#deps.limits();
+    if (this.#queue.length >= Math.min(MOST_TOGETHER, exchanges / 2)) return false;
+    return this.#deps.clock.monotonicMs() - this.#idleSinceMs < GATHERING_MS;
+  }
+
+  #gathered(): void {
+    if (this.#running.length > 1) this.#link?.readOn();
+    else this.pump();
+  }
+
+  /** The answers gather as well: they are read when the next exchanges have gathered. */
+  #runTogether(link: ShadowLink, count: number): void {
+    this.#running = this.#queue.splice(0, count);
+    for (const pair of this.#running) pair.timed = false;
+    link.runTogether(
+      this.#running.map((pair) => this.#task(pair, { ...UNPREPARED, exchange: pair.frames })),
+    );
+    this.#turn.begin();
+  }
+
+  #runAlone(link: ShadowLink, pair: Pair): void {
     if (!this.#state.canPrepare(pair, link.status)) {
       return this.abandon((other) => other.transaction === pair.transaction);
     }
     this.#queue.shift();
-    this.#running = pair;
+    this.#running.push(pair);
     this.#transaction = pair.transaction;
-    link.run(this.#task(link, pair));
+    const as = pair.rehearsal?.as;
+    const { frames, answers } = this.#state.prepare(pair, link.status);
+    if (pair.rehearsal !== undefined) this.#standing.add(pair, this.#deps.clock.monotonicMs());
+    link.run(
+      this.#task(pair, {
+        preparation: frames,
+        answers,
+        exchange: as === "commit" ? CHECK_CONSTRAINTS : pair.frames,
+        inTransaction: pair.access !== undefined && (as === "alone" || !pair.begins),
+      }),
+    );
     if (pair.cancelled) this.#cancelRunning();
   }
 
-  #task(link: ShadowLink, pair: Pair): ShadowTask {
-    const as = pair.rehearsal?.as;
-    const { frames, answers } = this.#state.prepare(pair, link.status);
-    this.#standing.add(pair, this.#deps.clock.monotonicMs());
+  #task(pair: Pair, asked: Omit<ShadowTask, "capture" | "done">): ShadowTask {
     return {
-      preparation: frames,
-      answers,
-      exchange: as === "commit" ? CHECK_CONSTRAINTS : pair.frames,
-      inTransaction: pair.access !== undefined && (as === "alone" || !pair.begins),
+      ...asked,
       capture: this.#deps.newCapture(),
       done: (observation, failed) => {
         pair.shadowFailed = failed;
@@ -265,8 +274,7 @@ export class ShadowSession {
     const defers = as === "alone" && link?.status === "T" && this.#deps.rehearsing.defers();
     if (link === undefined || !defers) return this.#answered(pair, answer);
     link.run({
-      preparation: [],
-      answers: 0,
+      ...UNPREPARED,
       exchange: CHECK_CONSTRAINTS,
       inTransaction: true,
       capture: this.#deps.newCapture(),
@@ -277,8 +285,8 @@ export class ShadowSession {
   }
 
   #answered(pair: Pair, answer: Observation): void {
-    this.#running = undefined;
-    this.#taskEnded();
+    this.#running.shift();
+    if (this.#running.length === 0) this.#taskEnded();
     if (pair.rehearsal !== undefined && pair.rehearsal.as !== "inside") this.#rollBack = true;
     this.#settle(pair, rehearsedAnswer(pair, answer));
     this.pump();
@@ -320,12 +328,12 @@ export class ShadowSession {
   #open(): void {
     const { dialling, mayDial } = this.#dialler;
     if (dialling) return;
-    if (!mayDial) return this.#dropAll("disconnected");
+    if (!mayDial) return this.#dropAll();
     this.#dialler.dial((server) => this.#dialled(server));
   }
 
   #dialled(server: Dialled | undefined): void {
-    if (server === undefined) return this.#dropAll("disconnected");
+    if (server === undefined) return this.#dropAll();
     if (this.#closed) {
       server.socket.destroy();
       return;
@@ -340,6 +348,8 @@ export class ShadowSession {
 
   #lost(): void {
     this.#link = undefined;
+    // What was sent behind the one at work runs again.
+    this.#queue.unshift(...this.#running.splice(1));
     this.#state.forgetSettings();
     this.#standing.clear();
     this.#deps.health.disconnected();
@@ -348,22 +358,15 @@ export class ShadowSession {
 
   /** On a new connection only whole transactions make sense. */
   #skipToBoundary(): void {
-    while (this.#queue[0]?.begins === false) {
-      const pair = this.#queue.shift();
-      if (pair !== undefined) {
-        this.#settle(pair, { kind: "lost", elapsedMs: 0, reason: "disconnected" });
-      }
-    }
-    this.#leave();
+    const boundary = this.#queue.findIndex((pair) => pair.begins);
+    const rest = new Set(boundary < 0 ? this.#queue : this.#queue.slice(0, boundary));
+    this.drop((pair) => rest.has(pair), "disconnected");
   }
 
-  #dropAll(reason: LostReason): void {
-    for (const pair of this.#queue.splice(0)) {
-      this.#settle(pair, { kind: "lost", elapsedMs: 0, reason });
-    }
-    this.#leave();
+  #dropAll(): void {
+    this.drop(() => true, "disconnected");
   }
 }
 
+const UNPREPARED = { preparation: [], answers: 0, inTransaction: false } as const;
 const CHECK_CONSTRAINTS = ownStatementMessage("SET CONSTRAINTS ALL IMMEDIATE");
-const LOST: Observation = { kind: "lost", elapsedMs: 0, reason: "disconnected" };

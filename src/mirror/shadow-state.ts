@@ -55,6 +55,12 @@ export class ShadowState {
     return status !== "E" || pair.bound.every((statement) => this.#has(statement));
   }
 
+  /** Nothing is to be sent before a pair that begins its transaction. */
+  isReadyFor(pair: Pair, status: string): boolean {
+    if (status !== "I" || pair.before === undefined || pair.version !== this.#version) return false;
+    return pair.bound.every((statement) => this.#has(statement));
+  }
+
   /** What is to be sent before the pair, which is then taken for done. @param status of the transaction */
   prepare(pair: Pair, status: string): Preparation {
     const steps: Preparation[] = [];

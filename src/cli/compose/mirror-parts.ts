@@ -11,6 +11,7 @@ import { AnswerCapture } from "../../mirror/answer-capture.ts";
 import { ApplyOrder } from "../../mirror/apply-order.ts";
 import { DescribedStatements } from "../../mirror/described-statements.ts";
 import type { DriftedTables } from "../../mirror/drifted-tables.ts";
+import { Gathering } from "../../mirror/gathering.ts";
 import type { JudgeDeps, VerdictCounters } from "../../mirror/judge-deps.ts";
 import { judgePair } from "../../mirror/judge.ts";
 import { MemoryBudget } from "../../mirror/memory-budget.ts";
@@ -75,6 +76,7 @@ export function openMirrorParts(parts: MirrorParts): MigrationMirror {
     health: new ShadowHealth(clock, parts.random),
     budget: new MemoryBudget(shadow().queue.totalBytes),
     order: new ApplyOrder(),
+    gathering: new Gathering((ms, then) => void setTimeout(then, ms)),
     position,
     live: new Set(),
     facts,
