@@ -2,6 +2,7 @@ import type { LostReason, Observation } from "../compare/observation.ts";
 import type { SkipReason } from "../routing/skip-reason.ts";
 import type { Dialled } from "../upstream/dial.ts";
 import { ownStatementMessage } from "../wire/postgres/frontend-messages.ts";
+import type { Preparation } from "./bring-in-step.ts";
 import { GATHERING_MS, GatheringTurn } from "./gathering.ts";
 import { HeldMemory } from "./held-memory.ts";
 import type { Pair } from "./pair.ts";
@@ -229,7 +230,7 @@ export class ShadowSession {
     this.#running = this.#queue.splice(0, count);
     for (const pair of this.#running) pair.timed = false;
     link.runTogether(
-      this.#running.map((pair) => this.#task(pair, { ...UNPREPARED, exchange: pair.frames })),
+      this.#running.map((pair) => this.#task(pair, NO_PREPARATION, pair.frames, false)),
     );
     this.#turn.begin();
   }
@@ -242,22 +243,25 @@ export class ShadowSession {
     this.#running.push(pair);
     this.#transaction = pair.transaction;
     const as = pair.rehearsal?.as;
-    const { frames, answers } = this.#state.prepare(pair, link.status);
+    const exchange = as === "commit" ? CHECK_CONSTRAINTS : pair.frames;
+    const inTransaction = pair.access !== undefined && (as === "alone" || !pair.begins);
+    const preparation = this.#state.prepare(pair, link.status);
     if (pair.rehearsal !== undefined) this.#standing.add(pair, this.#deps.clock.monotonicMs());
-    link.run(
-      this.#task(pair, {
-        preparation: frames,
-        answers,
-        exchange: as === "commit" ? CHECK_CONSTRAINTS : pair.frames,
-        inTransaction: pair.access !== undefined && (as === "alone" || !pair.begins),
-      }),
-    );
+    link.run(this.#task(pair, preparation, exchange, inTransaction));
     if (pair.cancelled) this.#cancelRunning();
   }
 
-  #task(pair: Pair, asked: Omit<ShadowTask, "capture" | "done">): ShadowTask {
+  #task(
+    pair: Pair,
+    { frames, answers }: Preparation,
+    exchange: Buffer,
+    inTransaction: boolean,
+  ): ShadowTask {
     return {
-      ...asked,
+      preparation: frames,
+      answers,
+      exchange,
+      inTransaction,
       capture: this.#deps.newCapture(),
       done: (observation, failed) => {
         pair.shadowFailed = failed;
@@ -274,7 +278,8 @@ export class ShadowSession {
     const defers = as === "alone" && link?.status === "T" && this.#deps.rehearsing.defers();
     if (link === undefined || !defers) return this.#answered(pair, answer);
     link.run({
-      ...UNPREPARED,
+      preparation: [],
+      answers: 0,
       exchange: CHECK_CONSTRAINTS,
       inTransaction: true,
       capture: this.#deps.newCapture(),
@@ -368,5 +373,5 @@ export class ShadowSession {
   }
 }
 
-const UNPREPARED = { preparation: [], answers: 0, inTransaction: false } as const;
+const NO_PREPARATION: Preparation = { frames: [], answers: 0 };
 const CHECK_CONSTRAINTS = ownStatementMessage("SET CONSTRAINTS ALL IMMEDIATE");

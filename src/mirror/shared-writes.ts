@@ -4,7 +4,7 @@ import type { ShadowState } from "./shadow-state.ts";
 import type { FactsTable } from "./statement-facts.ts";
 
 /** So many exchanges of a session are sent to the shadow at once. */
-export const MOST_TOGETHER = 32;
+export const MOST_TOGETHER = 128;
 const MOST_BYTES_TOGETHER = 65_536;
 /** A statement's speed is judged by the answers to exchanges sent alone: all of them until there are so many, */
 const TIMED_ENOUGH = 2_000;
