@@ -68,7 +68,8 @@ async function runAll(
     for (;;) {
       const name = queue.shift();
       if (name === undefined || signal.aborted) return;
-      const own = join(folder, String(names.indexOf(name)));
+      // Of one length: no name is the beginning of another's.
+      const own = join(folder, String(names.indexOf(name)).padStart(4, "0"));
       const shown = name.slice(0, -".test.js".length);
       const result = await runTestFile(join(HERE, name), shown, own, signal);
       results.push(result);

@@ -251,15 +251,10 @@ export class ShadowSession {
     if (pair.cancelled) this.#cancelRunning();
   }
 
-  #task(
-    pair: Pair,
-    { frames, answers }: Preparation,
-    exchange: Buffer,
-    inTransaction: boolean,
-  ): ShadowTask {
+  #task(pair: Pair, first: Preparation, exchange: Buffer, inTransaction: boolean): ShadowTask {
     return {
-      preparation: frames,
-      answers,
+      preparation: first.frames,
+      answers: first.answers,
       exchange,
       inTransaction,
       capture: this.#deps.newCapture(),
