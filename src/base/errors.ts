@@ -18,6 +18,11 @@ export const ERRORS = {
   refused_by_guard: { sqlstate: "55000", sentence: "A guard refused the operation." },
   conflict: { sqlstate: "55006", sentence: "Another operation is under way." },
   not_found: { sqlstate: "42704", sentence: "No such thing." },
+  slot_lost: {
+    sqlstate: "55000",
+    sentence: "The source no longer keeps the log that is needed to go on.",
+  },
+  source_changed: { sqlstate: "55000", sentence: "The source is not the server it was before." },
   store_failed: { sqlstate: "58030", sentence: "The store could not be read or written." },
 } as const;
 

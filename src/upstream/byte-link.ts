@@ -43,12 +43,19 @@ const LINGER_MS = 5_000;
  * Takes over a connected socket on which nothing listens. Reading starts with `resume`, with the
  * bytes that came early: `leftover`, and what the socket has buffered.
  */
-export function openLink(socket: Socket, events: LinkEvents, leftover: Uint8Array): ByteLink {
+export function openLink(
+  socket: Socket,
+  events: LinkEvents,
+  leftover: Uint8Array,
+  readBufferBytes: number = READ_BUFFER_BYTES,
+): ByteLink {
   socket.pause();
   const buffered = socket.read() as Buffer | null;
   const early = Buffer.concat(buffered === null ? [leftover] : [leftover, buffered]);
-  return new SocketLink(socket, events, early);
+  return new SocketLink(socket, events, { early, readBufferBytes });
 }
+
+type LinkOptions = { readonly early: Buffer; readonly readBufferBytes: number };
 
 class SocketLink implements ByteLink {
   readonly socket: Socket;
@@ -62,10 +69,12 @@ class SocketLink implements ByteLink {
   /** Nothing is read any more. */
   #over = false;
 
-  constructor(socket: Socket, events: LinkEvents, early: Buffer) {
+  constructor(socket: Socket, events: LinkEvents, { early, readBufferBytes }: LinkOptions) {
     this.#events = events;
     this.#early = early;
-    const direct = readDirectly(socket, (buffer, length) => this.#bytes(buffer, length));
+    const direct = readDirectly(socket, readBufferBytes, (buffer, length) =>
+      this.#bytes(buffer, length),
+    );
     const own = direct ?? socket;
     this.#direct = direct !== undefined;
     this.socket = own;
@@ -170,7 +179,11 @@ type SocketWithHandle = Socket & {
  * listening server cannot be told. So the connection is handed from the socket it has to one made
  * for it; measured at 15 % of the CPU of a query. TLS keeps its own buffers and is read by events.
  */
-function readDirectly(socket: Socket, bytes: LinkEvents["bytes"]): Socket | undefined {
+function readDirectly(
+  socket: Socket,
+  readBufferBytes: number,
+  bytes: LinkEvents["bytes"],
+): Socket | undefined {
   const previous = socket as SocketWithHandle;
   const handle = previous._handle;
   if (handle === null || handle === undefined || handle.constructor.name !== "TCP")
@@ -181,7 +194,7 @@ function readDirectly(socket: Socket, bytes: LinkEvents["bytes"]): Socket | unde
     handle,
     allowHalfOpen: true,
     onread: {
-      buffer: Buffer.allocUnsafeSlow(READ_BUFFER_BYTES),
+      buffer: Buffer.allocUnsafeSlow(readBufferBytes),
       callback: (length: number, buffer: Buffer): boolean => {
         bytes(buffer, length);
         return true;

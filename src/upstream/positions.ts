@@ -23,7 +23,9 @@ const PRIMARY_POSITION = `
 const IN_RECOVERY = "SELECT pg_catalog.pg_is_in_recovery()";
 
 /** Since PostgreSQL 9.4. */
-const HAS_PROGRESS = "SELECT pg_catalog.to_regclass('twinwire.progress') IS NOT NULL";
+const HAS_OWN_TABLE = "SELECT pg_catalog.to_regclass('twinwire.progress') IS NOT NULL";
+const HAS_PROGRESS = `
+  SELECT EXISTS (SELECT FROM twinwire.progress AS p WHERE p.stream = $1 AND p.worker >= 0)`;
 
 /** Since PostgreSQL 10. Slots of the subscriptions in this database; those still copying tables are marked. */
 const SUBSCRIPTIONS = `
@@ -48,9 +50,10 @@ const SLOT_POSITIONS = `
   WHERE s.slot_type = 'logical' AND s.database = pg_catalog.current_database()
     AND s.slot_name = ANY ($1::text[])`;
 
-/** The slowest worker's position. */
-const PROGRESS_POSITION =
-  "SELECT pg_catalog.min(p.pos::pg_catalog.pg_lsn) FROM twinwire.progress AS p WHERE p.stream = $1";
+/** The slowest worker's position, and whether all tables are complete. Those that copy have no position. */
+const PROGRESS_POSITION = `
+  SELECT pg_catalog.min(p.pos::pg_catalog.pg_lsn), pg_catalog.bool_and(p.phase = 'streaming')
+  FROM twinwire.progress AS p WHERE p.stream = $1 AND p.worker >= 0`;
 
 const PAGE_BYTES = 8192n;
 /** Header of the first page of a segment; other pages have a smaller one. */
@@ -92,7 +95,12 @@ export async function findReplicationSource(
   stream: string,
 ): Promise<ReplicationSource> {
   if ((await shadow.query(IN_RECOVERY))[0]?.[0] === "t") return { kind: "standby" };
-  if ((await shadow.query(HAS_PROGRESS))[0]?.[0] === "t") return { kind: "progress", stream };
+  if (
+    (await shadow.query(HAS_OWN_TABLE))[0]?.[0] === "t" &&
+    (await shadow.query(HAS_PROGRESS, [stream]))[0]?.[0] === "t"
+  ) {
+    return { kind: "progress", stream };
+  }
   const subscriptions = await shadow.query(SUBSCRIPTIONS);
   if (subscriptions.length === 0) return { kind: "unknown" };
   if (subscriptions.some(([, copying]) => copying === "t")) return { kind: "copying" };
@@ -114,8 +122,10 @@ export async function readAppliedPosition(
       return "nowhere";
     case "standby":
       return firstLsn(await shadow.query(STANDBY_POSITION));
-    case "progress":
-      return firstLsn(await shadow.query(PROGRESS_POSITION, [source.stream]));
+    case "progress": {
+      const rows = await shadow.query(PROGRESS_POSITION, [source.stream]);
+      return rows[0]?.[1] === "f" ? "nowhere" : firstLsn(rows);
+    }
     case "slots": {
       const rows = await primary.query(SLOT_POSITIONS, [`{${source.slots.join(",")}}`]);
       const all = rows.map(([text]) => parseLsn(text ?? ""));

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import t from "tap";
 import { startPostgres } from "../../src/cli/demo/embedded-postgres.ts";
 import type { EmbeddedPostgres } from "../../src/cli/demo/embedded-postgres.ts";
+import { OWN_SCHEMA_SQL } from "../../src/replication/own-schema.ts";
 import { openAdminClient } from "../../src/upstream/admin-client.ts";
 import type { AdminClient } from "../../src/upstream/admin-client.ts";
 import {
@@ -39,7 +40,7 @@ t.teardown(() => Promise.all([primary.close(), shadow.close()]));
 /** Up to where the shadow is, found anew. */
 async function applied(): Promise<string | undefined> {
   const lsn = await readAppliedPosition(
-    await findReplicationSource(shadow, "forward"),
+    await findReplicationSource(shadow, "shop.forward"),
     primary,
     shadow,
   );
@@ -74,7 +75,7 @@ await t.test("a subscription tells by its slot, once all tables are copied", asy
   await primary.query("insert into things values (1)");
   const wanted = (await readPrimaryPosition(primary))?.flushed ?? 0n;
   await until("the insert to be applied", async () => {
-    const source = await findReplicationSource(shadow, "forward");
+    const source = await findReplicationSource(shadow, "shop.forward");
     test.strictSame(source, { kind: "slots", slots: ["feed"] });
     const lsn = await readAppliedPosition(source, primary, shadow);
     return lsn !== undefined && lsn !== "nowhere" && lsn >= wanted;
@@ -88,10 +89,15 @@ await t.test("a subscription tells by its slot, once all tables are copied", asy
 });
 
 await t.test("Twinwire's own progress comes first, and its slowest worker counts", async (test) => {
-  await shadow.query("create schema twinwire");
-  await shadow.query("create table twinwire.progress (stream text, worker int, pos text)");
-  await shadow.query(
-    `insert into twinwire.progress values ('forward', 1, '1/20'), ('forward', 2, '0/FF000000'), ('reverse', 1, '0/1')`,
-  );
-  test.equal(await applied(), "0/FF000000");
+  for (const statement of OWN_SCHEMA_SQL.split(";").filter((text) => text.trim() !== ""))
+    await shadow.query(statement);
+  await shadow.query(`
+    insert into twinwire.progress (stream, worker, epoch, pos) values ('shop.reverse', 0, 1, '0/1')`);
+  test.not(await applied(), "0/1", "the progress of another stream says nothing");
+  await shadow.query(`
+    insert into twinwire.progress (stream, worker, epoch, pos) values
+      ('shop.forward', 0, 1, '1/20'), ('shop.forward', 1, 1, '0/FF000000'), ('shop.forward', -1, 1, '0/0')`);
+  test.equal(await applied(), "nowhere", "tables are still being copied");
+  await shadow.query("update twinwire.progress set phase = 'streaming'");
+  test.equal(await applied(), "0/FF000000", "those that copy have no position");
 });
