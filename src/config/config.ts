@@ -24,8 +24,59 @@ export type MigrationConfig = {
   readonly auth: AuthConfig;
   readonly shadow: ShadowConfig;
   readonly compare: CompareConfig;
-  readonly replication: { readonly managed: boolean };
+  readonly replication: ReplicationConfig;
   readonly cutover: { readonly maxPauseMs: number; readonly guards: GuardBars };
+};
+
+/** How Twinwire moves the data, where it does so itself (`managed`). */
+export type ReplicationConfig = {
+  readonly managed: boolean;
+  /** Which tables of OLD travel, such as `public.*` and `!public.audit_*`; the last pattern that matches a table decides, and none means no. */
+  readonly tables: readonly string[];
+  readonly mapping: {
+    readonly tables: readonly MappedTableConfig[];
+    readonly schemas: readonly MappedSchemaConfig[];
+  };
+  readonly copy: {
+    /** Chunks at once. */
+    readonly parallel: number;
+    readonly chunkBytes: number;
+    /** Bytes in a second; undefined: as fast as it goes. */
+    readonly maxRate: number | undefined;
+  };
+  /** What happens when a mapped table's definition changes on the side that is read. */
+  readonly ddl: "stop" | "additive" | "ignore";
+  /** The migration gives its slot up before the log kept for it exceeds this. */
+  readonly walBudgetBytes: number;
+  /** The source keeps the log of what was applied for so long. */
+  readonly ackMarginMs: number;
+  /** By how many values the other side's sequences are ahead. */
+  readonly sequences: { readonly headroom: number };
+  readonly spool: {
+    /** Folder for transactions that are too large for memory; undefined: within the store's. */
+    readonly path: string | undefined;
+    /** What a stream keeps in memory of transactions under way. */
+    readonly memoryBytes: number;
+  };
+};
+
+/** Names as the catalogue holds them. */
+export type QualifiedName = { readonly schema: string; readonly name: string };
+
+export type MappedSchemaConfig = { readonly schema: string; readonly to: string };
+
+/** What a table of OLD becomes on NEW. */
+export type MappedTableConfig = {
+  readonly table: QualifiedName;
+  readonly to: QualifiedName | undefined;
+  /** Names on NEW by those on OLD; null: does not travel. Others keep their names. */
+  readonly columns: Readonly<Record<string, string | null>>;
+  /** Values, as the database prints them, of columns that only NEW has. */
+  readonly constants: Readonly<Record<string, string | null>>;
+  /** By the names on OLD. */
+  readonly convert: Readonly<Record<string, "boolean_to_integer" | "integer_to_boolean">>;
+  /** Only rows with one of these values in the column of OLD travel. */
+  readonly where: { readonly column: string; readonly in: readonly (string | null)[] } | undefined;
 };
 
 /** What the guards of a cutover ask for; undefined where any number will do. */

@@ -15,6 +15,7 @@ export function contradictions(raw: unknown): Problem[] {
     ...sameUsers(raw),
     ...ruleContradictions(raw),
     ...sameDatabases(raw),
+    ...replicationContradictions(raw),
     ...openAdmin(raw),
   ];
 }
@@ -37,18 +38,62 @@ export function warnings(raw: unknown): Problem[] {
         ),
       );
     }
-    for (const keys of [
-      ["replication", "tables"],
-      ["replication", "mapping"],
-      ["cutover", "max_lag"],
-    ]) {
-      if (valueAt(raw, [...path, ...keys]) !== undefined) {
-        const message = "has no effect while someone else replicates (replication.managed: false)";
-        found.push({ ...problem([...path, ...keys], message), at: "key" });
-      }
-    }
+    found.push(...idleReplication(raw, path));
     return found;
   });
+}
+
+/** What only replication of Twinwire's own would heed. */
+function idleReplication(raw: unknown, path: Path): Problem[] {
+  const message = "has no effect while someone else replicates (replication.managed: false)";
+  const section = valueAt(raw, [...path, "replication"]);
+  const keys = typeof section === "object" && section !== null ? Object.keys(section) : [];
+  const entries = [
+    ...keys.filter((key) => key !== "managed").map((key) => ["replication", key]),
+    ["cutover", "max_lag"],
+  ];
+  return isManaged(raw, path)
+    ? []
+    : entries
+        .filter((entry) => valueAt(raw, [...path, ...entry]) !== undefined)
+        .map((entry) => ({ ...problem([...path, ...entry], message), at: "key" as const }));
+}
+
+function isManaged(raw: unknown, path: Path): boolean {
+  const managed = valueAt(raw, [...path, "replication", "managed"]);
+  return managed === true || managed === "true";
+}
+
+function replicationContradictions(raw: unknown): Problem[] {
+  return each(raw, ["migrations"]).flatMap((path) => {
+    const entries = each(raw, [...path, "replication", "mapping"]);
+    const to = entries
+      .filter((entry) => valueAt(raw, [...entry, "table"]) !== undefined)
+      .map((entry) => [...entry, "to"]);
+    const found = [
+      ...repeated(raw, under(entries, "table"), "another entry maps this table"),
+      ...repeated(raw, under(entries, "schema"), "another entry maps this schema"),
+      ...repeated(raw, to, "another table becomes this one"),
+    ];
+    if (isManaged(raw, path)) found.push(...managedContradictions(raw, path));
+    return found;
+  });
+}
+
+function managedContradictions(raw: unknown, path: Path): Problem[] {
+  const found = ["old", "new"]
+    .filter((side) => valueAt(raw, [...path, side, "url"]) !== undefined)
+    .filter((side) => valueAt(raw, [...path, side, "admin"]) === undefined)
+    .map((side) =>
+      problem([...path, side], "replication needs the role that administers it: set admin"),
+    );
+  if (valueAt(raw, [...path, "shadow", "writes"]) !== "apply") return found;
+  const message = "would write twice: replication (managed: true) brings every write to NEW";
+  return [...found, problem([...path, "shadow", "writes"], message)];
+}
+
+function under(entries: readonly Path[], key: string): Path[] {
+  return entries.map((entry) => [...entry, key]);
 }
 
 function sameNames(raw: unknown): Problem[] {

@@ -4,8 +4,10 @@ import type {
   Config,
   DatabaseUrl,
   MigrationConfig,
+  ReplicationConfig,
   TlsOptions,
 } from "./config.ts";
+import { formatQualifiedName } from "./qualified-name.ts";
 import { formatBytes, formatDuration, formatHostPort } from "./quantity.ts";
 
 const HIDDEN = "(hidden)";
@@ -62,7 +64,7 @@ function redactMigration(migration: MigrationConfig): object {
         store_requests: compare.samples.storeRequests,
       },
     },
-    replication: { managed: replication.managed },
+    replication: writeReplication(replication),
     cutover: {
       max_pause: formatDuration(cutover.maxPauseMs),
       guards: {
@@ -71,6 +73,36 @@ function redactMigration(migration: MigrationConfig): object {
         ...given("max_unsettled", cutover.guards.maxUnsettled),
         ...given("max_degraded", cutover.guards.maxDegraded),
       },
+    },
+  };
+}
+
+function writeReplication(replication: ReplicationConfig): object {
+  const { managed, tables, mapping, copy, ddl, sequences, spool } = replication;
+  return {
+    managed,
+    tables,
+    mapping: [
+      ...mapping.schemas,
+      ...mapping.tables.map(({ table, to, where, ...rest }) => ({
+        table: formatQualifiedName(table),
+        ...(to === undefined ? {} : { to: formatQualifiedName(to) }),
+        ...rest,
+        ...(where === undefined ? {} : { where }),
+      })),
+    ],
+    copy: {
+      parallel: copy.parallel,
+      chunk: formatBytes(copy.chunkBytes),
+      ...(copy.maxRate === undefined ? {} : { max_rate: formatBytes(copy.maxRate) }),
+    },
+    ddl,
+    wal_budget: formatBytes(replication.walBudgetBytes),
+    ack_margin: formatDuration(replication.ackMarginMs),
+    sequences,
+    spool: {
+      ...(spool.path === undefined ? {} : { path: spool.path }),
+      memory: formatBytes(spool.memoryBytes),
     },
   };
 }

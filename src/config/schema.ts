@@ -15,7 +15,6 @@ import {
   amount,
   duration,
   flag,
-  leaf,
   ok,
   oneOf,
   patternText,
@@ -29,6 +28,7 @@ import { belongTogether, pem } from "./pem.ts";
 import type { FileTexts } from "./pem.ts";
 import { parseHostPort } from "./quantity.ts";
 import type { HostPort } from "./quantity.ts";
+import { replicationSection } from "./replication-schema.ts";
 
 const HOUR = 3_600_000;
 const GIB = 1024 ** 3;
@@ -63,7 +63,7 @@ function migration(files: FileTexts): z.ZodType<MigrationConfig> {
       auth: auth().optional(),
       shadow: shadow().prefault({}),
       compare: compareSection().prefault({}),
-      replication: replication().prefault({}),
+      replication: replicationSection().prefault({}),
       cutover: cutover().prefault({}),
     })
     .transform(({ users, auth: method, ...rest }, context) => {
@@ -173,25 +173,6 @@ function shadow(): z.ZodType<ShadowConfig> {
       lagWaitMs: lag_wait,
       queue: { exchanges: queue.exchanges, bytes: queue.bytes, totalBytes: queue.total_bytes },
     }));
-}
-
-/** `tables` and `mapping` mean something only to replication that Twinwire manages itself. */
-function replication(): z.ZodType<MigrationConfig["replication"]> {
-  return z
-    .strictObject({
-      managed: unmanaged().prefault(false),
-      tables: z.array(text()).optional(),
-      mapping: leaf({ type: "array" }, ok).optional(),
-    })
-    .transform(({ managed }) => ({ managed }));
-}
-
-function unmanaged(): z.ZodType<boolean> {
-  return leaf({ const: false }, (value) =>
-    value === false || value === "false"
-      ? ok(false)
-      : wrong("this version does not replicate by itself: expected false"),
-  );
 }
 
 function cutover(): z.ZodType<MigrationConfig["cutover"]> {

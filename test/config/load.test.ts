@@ -98,7 +98,17 @@ void tap.test("what is not given has its default", async (t) => {
           recheck: { enabled: true, perMinute: 60, concurrent: 4, patienceMs: 5000 },
           samples: { perDivergence: 5, reveal: [], storeRequests: false },
         },
-        replication: { managed: false },
+        replication: {
+          managed: false,
+          tables: ["*.*"],
+          mapping: { tables: [], schemas: [] },
+          copy: { parallel: 2, chunkBytes: 16_777_216, maxRate: undefined },
+          ddl: "stop",
+          walBudgetBytes: 10_737_418_240,
+          ackMarginMs: 0,
+          sequences: { headroom: 1000 },
+          spool: { path: undefined, memoryBytes: 67_108_864 },
+        },
         cutover: {
           maxPauseMs: 5000,
           guards: {
@@ -224,6 +234,39 @@ void tap.test("rules keep Scientist's words", async (t) => {
   ]);
 });
 
+void tap.test("what becomes of a table is read with its names as SQL means them", async (t) => {
+  const { replication } = await migrationOf(
+    [
+      "    replication:",
+      '      tables: ["public.*", "!public.audit_*"]',
+      "      mapping:",
+      "        - { schema: public, to: app }",
+      '        - table: Public."Users"',
+      "          to: app.Customers",
+      "          columns: { email: email_address, note: null }",
+      '          constants: { tenant_id: "7", remark: "" }',
+      "          convert: { active: boolean_to_integer }",
+      "          where: { column: region, in: [eu, null] }",
+      "      copy: { max_rate: 8MiB }",
+    ].join("\n"),
+  );
+  t.strictSame(replication.tables, ["public.*", "!public.audit_*"]);
+  t.strictSame(replication.mapping, {
+    tables: [
+      {
+        table: { schema: "public", name: "Users" },
+        to: { schema: "app", name: "customers" },
+        columns: { email: "email_address", note: null },
+        constants: { tenant_id: "7", remark: "" },
+        convert: { active: "boolean_to_integer" },
+        where: { column: "region", in: ["eu", null] },
+      },
+    ],
+    schemas: [{ schema: "public", to: "app" }],
+  });
+  t.equal(replication.copy.maxRate, 8_388_608);
+});
+
 void tap.test("the listener's certificate may be a file or stand in the text", async (t) => {
   const lines = SOUND.with(
     2,
@@ -238,10 +281,12 @@ void tap.test("what is allowed and most likely not meant is warned about", async
     5,
     "    auth: { trust: true }",
   );
-  const { warnings } = await loading(lines, "    cutover: { max_lag: 200ms }");
+  const more = "    cutover: { max_lag: 200ms }\n    replication: { ddl: ignore }";
+  const { warnings } = await loading(lines, more);
   t.strictSame(warnings, [
     "/etc/twinwire/t.yaml:6:20 migrations[0].auth.trust: anyone who reaches the listener is let in as any user",
     "/etc/twinwire/t.yaml:7:16 migrations[0].cutover.max_lag: has no effect while someone else replicates (replication.managed: false)",
+    "/etc/twinwire/t.yaml:8:20 migrations[0].replication.ddl: has no effect while someone else replicates (replication.managed: false)",
   ]);
 });
 

@@ -1,3 +1,4 @@
+import { REPLICATION_MISTAKES } from "./replication-mistakes.ts";
 import { URL_MISTAKES } from "./url-mistakes.ts";
 
 /** The configuration that every mistake is made in. */
@@ -269,13 +270,7 @@ export const MISTAKES: readonly Mistake[] = [
     lines: { 3: '    listen: { address: "127.0.0.1:6432", max_connections: -1 }' },
     says: ["3:59 migrations[0].listen.max_connections: expected a whole number from 1 to 100000"],
   },
-  {
-    why: "replication that this version has not",
-    more: "    replication: { managed: true }",
-    says: [
-      "7:29 migrations[0].replication.managed: this version does not replicate by itself: expected false",
-    ],
-  },
+  ...REPLICATION_MISTAKES,
   {
     why: "a rule with no action",
     more: "    compare: { rules: [{ name: a, match: { table: t } }] }",

@@ -14,7 +14,9 @@ migrations:
     old:
       url: "postgres://app:\${A}@old/orders?sslmode=verify-ca&sslrootcert=cert.pem&sslcert=cert.pem&sslkey=key.pem"
       admin: "postgres://twinwire:\${B}@old:6000/orders"
-    new: { url: "postgres://app:\${A}@[::1]/orders?sslmode=require&channel_binding=require" }
+    new:
+      url: "postgres://app:\${A}@[::1]/orders?sslmode=require&channel_binding=require"
+      admin: "postgres://twinwire:\${B}@[::1]/orders"
     users:
       - { name: app, password: "\${C}" }
       - { name: batch, verifier: "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0$${"A".repeat(43)}=:${"B".repeat(43)}=" }
@@ -24,6 +26,21 @@ migrations:
         - { name: b, tolerate: { relative: 0.1 } }
         - { name: c, clean: [trim] }
         - { name: d, sample: 0.5 }
+    replication:
+      managed: true
+      tables: ["public.*", "!public.\\"Audit.log\\""]
+      mapping:
+        - { schema: public, to: app }
+        - table: 'public."Users"'
+          to: app.customers
+          columns: { email: address, note: null }
+          constants: { tenant: "7" }
+          convert: { active: boolean_to_integer }
+          where: { column: region, in: [eu, null] }
+      copy: { parallel: 4, chunk: 8MiB, max_rate: 64MiB }
+      ddl: additive
+      ack_margin: 60s
+      spool: { path: /var/spool/twinwire }
 admin: { address: "[::1]:9432", token: "\${D}" }
 `;
 
@@ -114,6 +131,13 @@ const CHANGES: readonly { change: Change; live: string[]; needsRestart: string[]
     change: migration(({ listen }) => ({ listen: { ...listen, port: 1 } })),
     live: [],
     needsRestart: ["migrations[orders].listen"],
+  },
+  {
+    change: migration(({ replication }) => ({
+      replication: { ...replication, ddl: "stop", walBudgetBytes: 1, ackMarginMs: 1 },
+    })),
+    live: [],
+    needsRestart: ["migrations[orders].replication"],
   },
   {
     change: migration(() => ({ name: "billing" })),
