@@ -1,0 +1,3 @@
+import { killCopies } from "./killed-copy.ts";
+
+await killCopies(16, 18);
