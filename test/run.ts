@@ -1,5 +1,5 @@
 /**
- * Runs the compiled test files: `node dist/test/run.js [part of a name …]`. Two at a time, those in a folder named
+ * Runs the compiled test files: `node dist/test/run.js [part of a name | !part to leave out …]`. Two at a time, those in a folder named
  * `alone` by themselves; each in its own process. The last line is `N passed, N failed`.
  */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -20,12 +20,15 @@ const PASSED = /^ *ok \d+ .*\n/gm;
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 function testFiles(filters: readonly string[]): string[] {
-  const wanted = filters.map((filter) =>
-    filter.replace(/^(dist\/)?test\//, "").replace(/\.[tj]s$/, ""),
+  const parts = filters.map((filter) =>
+    filter.replace(/^(!?)(dist\/)?test\//, "$1").replace(/\.[tj]s$/, ""),
   );
+  const wanted = parts.filter((part) => !part.startsWith("!"));
+  const unwanted = parts.filter((part) => part.startsWith("!")).map((part) => part.slice(1));
   return readdirSync(HERE, { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".test.js"))
     .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+    .filter((path) => !unwanted.some((part) => path.includes(part)))
     .toSorted();
 }
 

@@ -15,11 +15,19 @@ import {
 } from "./migration-endpoint.ts";
 import { PAGE, post, PROBLEM } from "./migration-endpoint.ts";
 import type { MigrationPort, VerbOutcome } from "./ports.ts";
+import { replicationEndpoints } from "./replication-endpoints.ts";
 import { ruleEndpoints } from "./rule-endpoints.ts";
 
 /** Everything under one migration. */
 export function migrationEndpoints(): Endpoint[] {
-  return [...reading(), ...acting(), ...divergenceEndpoints(), ...ruleEndpoints(), ...notYet()];
+  return [
+    ...reading(),
+    ...acting(),
+    ...divergenceEndpoints(),
+    ...ruleEndpoints(),
+    ...replicationEndpoints(),
+    ...notYet(),
+  ];
 }
 
 function reading(): Endpoint[] {
@@ -90,11 +98,9 @@ function acting(): Endpoint[] {
   ];
 }
 
-/** Part of the interface, and of no use before Twinwire replicates by itself. */
+/** Part of the interface, and of no use before Twinwire verifies data by itself. */
 function notYet(): Endpoint[] {
   const missing: readonly (readonly [path: string, summary: string])[] = [
-    ["/replication/start", "Start replication"],
-    ["/replication/stop", "Stop replication"],
     ["/verify", "Verify the data of both sides"],
     ["/rehearse", "Go through a cutover without the decision"],
     ["/finalize", "Remove everything Twinwire installed"],

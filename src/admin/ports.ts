@@ -46,9 +46,17 @@ export type MigrationPort = {
   attempts(): readonly AttemptItem[];
   attempt(id: string): AttemptItem | undefined;
   report(format: "json" | "md" | "html"): string;
+  replication(): ReplicationItem;
+  /** Starts it, or says why not, in a sentence. */
+  startReplication(): ReplicationOutcome;
+  stopReplication(): Promise<ReplicationOutcome>;
   /** Calls back with every event from now on until the signal aborts. */
   watch(listener: (event: MigrationEvent) => void, signal: AbortSignal): void;
 };
+
+export type ReplicationOutcome =
+  | { readonly kind: "done"; readonly replication: ReplicationItem }
+  | { readonly kind: "conflict"; readonly message: string };
 
 export type VerbOutcome =
   | { readonly kind: "accepted"; readonly attempt: AttemptItem }
@@ -75,6 +83,48 @@ export type StreamStatus = {
   readonly position: string | null;
   readonly lagBytes: number | null;
   readonly lagMs: number | null;
+};
+
+/** Twinwire's own replication of a migration, in detail. */
+export type ReplicationItem = {
+  /** false: someone else replicates. */
+  readonly managed: boolean;
+  /** It was started and not stopped since. */
+  readonly wanted: boolean;
+  readonly phase: string;
+  /** A sentence: what is being done, or why it failed and what to do. */
+  readonly detail: string;
+  readonly forward: ReplicationStream;
+  readonly reverse: ReplicationStream;
+  readonly copy: {
+    readonly rows: number;
+    readonly bytes: number;
+    readonly rowsPerSecond: number;
+    readonly estimatedRows: number;
+    readonly etaMs: number | null;
+  };
+  readonly tables: readonly ReplicationTable[];
+  readonly canGoBack: { readonly ok: boolean; readonly reasons: readonly string[] };
+  readonly warnings: readonly string[];
+};
+
+export type ReplicationStream = StreamStatus & {
+  /** Rows applied since its process began, by operation. */
+  readonly rows: Readonly<Record<"insert" | "update" | "delete" | "truncate", number>>;
+  readonly transactions: number;
+  /** Log that the source keeps for it. */
+  readonly retainedBytes: number | null;
+  readonly detail: string;
+};
+
+export type ReplicationTable = {
+  readonly source: string;
+  readonly target: string;
+  readonly state: string;
+  readonly chunks: number;
+  readonly chunksDone: number;
+  readonly rows: number;
+  readonly estimatedRows: number;
 };
 
 export type MigrationStatus = {
@@ -251,7 +301,7 @@ export type AttemptItem = {
 
 export type MigrationEvent = {
   readonly at: string;
-  readonly type: "phase" | "shadow" | "divergence" | "attempt" | "session";
+  readonly type: "phase" | "shadow" | "divergence" | "attempt" | "session" | "replication";
   readonly detail: Readonly<Record<string, string | number | boolean | null>>;
 };
 

@@ -9,6 +9,7 @@ import type {
   MigrationStatus,
   Readiness,
   Recheck,
+  ReplicationItem,
   RuleItem,
   ShadowStatus,
 } from "./ports.ts";
@@ -38,6 +39,42 @@ const stream = z.object({
   position: text.nullable(),
   lagBytes: nullableNumber,
   lagMs: nullableNumber,
+});
+
+const replicationStream = stream.extend({
+  rows: z.object({ insert: z.int(), update: z.int(), delete: z.int(), truncate: z.int() }),
+  transactions: z.int(),
+  retainedBytes: nullableNumber,
+  detail: text,
+});
+
+const replication = z.object({
+  managed: z.boolean(),
+  wanted: z.boolean(),
+  phase: text,
+  detail: text,
+  forward: replicationStream,
+  reverse: replicationStream,
+  copy: z.object({
+    rows: z.int(),
+    bytes: z.int(),
+    rowsPerSecond: z.number(),
+    estimatedRows: z.number(),
+    etaMs: nullableNumber,
+  }),
+  tables: z.array(
+    z.object({
+      source: text,
+      target: text,
+      state: text,
+      chunks: z.int(),
+      chunksDone: z.int(),
+      rows: z.int(),
+      estimatedRows: z.number(),
+    }),
+  ),
+  canGoBack: z.object({ ok: z.boolean(), reasons: z.array(text) }),
+  warnings: z.array(text),
 });
 
 const status = z.object({
@@ -176,7 +213,7 @@ const attempt = z.object({
 
 const event = z.object({
   at: instant,
-  type: z.enum(["phase", "shadow", "divergence", "attempt", "session"]),
+  type: z.enum(["phase", "shadow", "divergence", "attempt", "session", "replication"]),
   detail: z.record(z.string(), z.union([text, z.number(), z.boolean(), z.null()])),
 });
 
@@ -210,6 +247,7 @@ export type Schemas = {
   readonly Attempt: z.ZodType<AttemptItem>;
   readonly Attempts: z.ZodType<{ readonly items: readonly AttemptItem[] }>;
   readonly Event: z.ZodType<MigrationEvent>;
+  readonly Replication: z.ZodType<ReplicationItem>;
   readonly Problem: z.ZodType;
   readonly Health: z.ZodType;
   readonly Ready: z.ZodType;
@@ -236,6 +274,7 @@ export const SCHEMAS: Schemas = {
   Attempt: attempt,
   Attempts: z.object({ items: z.array(attempt) }),
   Event: event,
+  Replication: replication,
   Problem: problem,
   Health: z.object({ status: text }),
   Ready: z.object({ ready: z.boolean(), reasons: z.array(text) }),

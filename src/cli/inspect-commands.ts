@@ -73,9 +73,16 @@ function statusText(status: MigrationStatus, width: number): string {
     ],
     ["incomparable", reasons(status.incomparable)],
     ["differences", reasons(status.divergences)],
+    ["replication", streams(status.replication)],
     ["drifted", status.drifted.join(", ") || "–"],
     ["go back", goBack.ok ? "yes" : `no: ${goBack.reasons.join("; ")}`],
   ]);
+}
+
+function streams({ forward, reverse }: MigrationStatus["replication"]): string {
+  const one = ({ state, lagMs }: MigrationStatus["replication"]["forward"]): string =>
+    lagMs === null ? state : `${state}, ${milliseconds(lagMs)} ms late`;
+  return `OLD to NEW ${one(forward)}; NEW to OLD ${one(reverse)}`;
 }
 
 function fingerprintsText(items: readonly FingerprintItem[], width: number): string {

@@ -3,6 +3,8 @@ import { CodedError, messageOf } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { adminCommand } from "./command.ts";
 import type { Scope } from "./command.ts";
+import { databaseCommands } from "./database-commands.ts";
+import { example } from "./example.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import {
   cleanDivergence,
@@ -13,6 +15,7 @@ import {
   tolerateDivergence,
 } from "./divergence-commands.ts";
 import { printFingerprints, printReadiness, printReport, printStatus } from "./inspect-commands.ts";
+import { printReplication, startReplication, stopReplication } from "./replicate-commands.ts";
 import { printRules, removeRule } from "./rule-commands.ts";
 import type { Terminal } from "./terminal.ts";
 import { routeTo, setShadow, verb } from "./verb-commands.ts";
@@ -63,7 +66,12 @@ function buildProgram(scope: Scope): Command {
       getErrHelpWidth: () => terminal.columns,
     })
     .addHelpText("after", EPILOGUE);
-  const commands = [...localCommands(scope), ...inspectCommands(scope), ...verbCommands(scope)];
+  const commands = [
+    ...localCommands(scope),
+    ...inspectCommands(scope),
+    replicateCommand(scope),
+    ...verbCommands(scope),
+  ];
   for (const command of commands) {
     // What is built apart from the program does not inherit its settings by itself.
     for (const part of [command, ...command.commands]) part.copyInheritedSettings(program);
@@ -113,7 +121,7 @@ function localCommands({ terminal, finish }: Scope): Command[] {
       const module = await import("./demo/demo.ts");
       finish(await module.demo({ exit, ...options }));
     });
-  return [serve, demo, config];
+  return [serve, demo, config, ...databaseCommands({ terminal, finish })];
 }
 
 function inspectCommands(scope: Scope): Command[] {
@@ -210,6 +218,27 @@ function rulesCommand(scope: Scope): Command {
     );
 }
 
+function replicateCommand(scope: Scope): Command {
+  return adminCommand(
+    "replicate",
+    "show how NEW is filled and kept in step, start it or stop it",
+    scope,
+    printReplication,
+  )
+    .helpCommand(false)
+    .addCommand(
+      adminCommand("start", "fill NEW and keep both sides in step", scope, startReplication).option(
+        "--no-wait",
+        "do not follow it until NEW is in step",
+      ),
+    )
+    .addCommand(
+      adminCommand("stop", "stop it; it can be started again and goes on", scope, stopReplication),
+    )
+    .addCommand(adminCommand("status", "show how far it is", scope, printReplication))
+    .addHelpText("after", example("twinwire replicate start", "twinwire replicate status --json"));
+}
+
 function verbCommands(scope: Scope): Command[] {
   const verbs = [
     ["cutover", "move the traffic to NEW"],
@@ -253,10 +282,6 @@ function positive(text: string): number {
   const number = Number(text);
   if (Number.isFinite(number) && number > 0) return number;
   throw new InvalidArgumentError("Expected a number above 0.");
-}
-
-function example(...lines: string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}\n`).join("")}`;
 }
 
 const EPILOGUE = `

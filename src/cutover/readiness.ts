@@ -68,8 +68,8 @@ export function readiness(facts: ReadinessFacts): Readiness {
  * only by what would lose answers or writes. `route` is the operator's own decision.
  */
 const GUARDS_OF_VERB: Partial<Record<Verb, readonly string[]>> = {
-  route: ["target_reachable"],
-  rollback: ["target_reachable", "drifted_tables"],
+  route: ["target_reachable", "replication"],
+  rollback: ["target_reachable", "drifted_tables", "replication"],
 };
 
 /** The guards that refuse this verb now; empty when it may go on. */
@@ -173,14 +173,18 @@ function pinnedSessions(facts: ReadinessFacts): Guard {
   };
 }
 
+/**
+ * Whoever replicates elsewhere has to see to it himself. What Twinwire replicates could be written on both sides by a plain switch,
+ * which neither closes the one side nor waits for the other.
+ */
 function replication({ replicationManaged }: ReadinessFacts): Guard {
   return {
     name: "replication",
-    ok: true,
+    ok: !replicationManaged,
     value: replicationManaged ? "by Twinwire" : "by someone else",
-    limit: "any",
+    limit: "by someone else",
     cure: replicationManaged
-      ? "For information."
+      ? "This version does not yet switch a migration that it replicates by itself: it would have to fence the one side and drain the log first."
       : "For information: Twinwire cannot see whether the target holds every write; make sure of it before switching.",
   };
 }

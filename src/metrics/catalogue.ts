@@ -93,6 +93,51 @@ export const METRICS = {
     labels: ["migration"],
     help: "Write-ahead log that the shadow has not applied yet, where its position is known.",
   },
+  twinwire_replication_phase: {
+    type: "gauge",
+    labels: ["migration", "phase"],
+    help: "1 for the phase replication is in, and no line where someone else replicates.",
+  },
+  twinwire_replication_lag_bytes: {
+    type: "gauge",
+    labels: ["migration", "stream"],
+    help: "Write-ahead log of the source that is not applied yet, forward (OLD to NEW) and reverse.",
+  },
+  twinwire_replication_lag_seconds: {
+    type: "gauge",
+    labels: ["migration", "stream"],
+    help: "How long what was applied last had been committed on the source by then.",
+  },
+  twinwire_replication_rows_total: {
+    type: "counter",
+    labels: ["migration", "stream", "operation"],
+    help: "Rows applied: insert, update, delete; tables for truncate.",
+  },
+  twinwire_replication_transactions_total: {
+    type: "counter",
+    labels: ["migration", "stream"],
+    help: "Transactions of the source that were applied.",
+  },
+  twinwire_replication_retained_bytes: {
+    type: "gauge",
+    labels: ["migration", "stream"],
+    help: "Write-ahead log that the source keeps for the stream.",
+  },
+  twinwire_replication_copied_rows_total: {
+    type: "counter",
+    labels: ["migration"],
+    help: "Rows copied by the snapshot.",
+  },
+  twinwire_replication_chunks: {
+    type: "gauge",
+    labels: ["migration", "state"],
+    help: "Chunks of the snapshot, done or left.",
+  },
+  twinwire_replication_incidents: {
+    type: "gauge",
+    labels: ["migration"],
+    help: "1 while replication has stopped by itself.",
+  },
   twinwire_divergences: {
     type: "gauge",
     labels: ["migration"],

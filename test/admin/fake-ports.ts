@@ -8,6 +8,7 @@ import type {
   MigrationPort,
   MigrationStatus,
   Recheck,
+  ReplicationItem,
   RuleItem,
   ShadowStatus,
   VerbOutcome,
@@ -40,6 +41,40 @@ export function fakePorts(...migrations: FakeMigration[]): AdminPorts & { reason
     },
   };
 }
+
+const runningStream = {
+  state: "running",
+  position: "0/1",
+  lagBytes: 0,
+  lagMs: 1.5,
+  rows: { insert: 1, update: 0, delete: 0, truncate: 0 },
+  transactions: 1,
+  retainedBytes: 0,
+  detail: "",
+};
+
+const replicating: ReplicationItem = {
+  managed: true,
+  wanted: true,
+  phase: "copying",
+  detail: "Tables are copied.",
+  forward: runningStream,
+  reverse: runningStream,
+  copy: { rows: 10, bytes: 100, rowsPerSecond: 5, estimatedRows: 20, etaMs: 2000 },
+  tables: [
+    {
+      source: "public.orders",
+      target: "public.orders",
+      state: "copying",
+      chunks: 4,
+      chunksDone: 2,
+      rows: 10,
+      estimatedRows: 20,
+    },
+  ],
+  canGoBack: { ok: false, reasons: ["it has not come that far"] },
+  warnings: [],
+};
 
 export function fakeMigration(name: string): FakeMigration {
   const listeners = new Set<(event: MigrationEvent) => void>();
@@ -159,6 +194,9 @@ export function fakeMigration(name: string): FakeMigration {
     },
     report: (format) =>
       format === "json" ? JSON.stringify({ migration: name }) : `# Report of ${name}\n`,
+    replication: () => replicating,
+    startReplication: () => ({ kind: "done", replication: replicating }),
+    stopReplication: async () => ({ kind: "conflict", message: "Someone else replicates." }),
     watch(listener, signal) {
       listeners.add(listener);
       signal.addEventListener("abort", () => listeners.delete(listener), { once: true });

@@ -68,6 +68,7 @@ const INTERFACE = [
     "GET ",
     "POST /route",
     "POST /shadow",
+    "GET /replication",
     "POST /replication/start",
     "POST /replication/stop",
     "POST /verify",

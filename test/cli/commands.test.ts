@@ -313,7 +313,7 @@ const ROWS: readonly Row[] = [
   },
   {
     why: "a command of a later version is not there",
-    args: "doctor",
+    args: "verify",
     exit: 2,
     err: /unknown command/,
   },

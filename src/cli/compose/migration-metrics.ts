@@ -1,5 +1,6 @@
 import type { Metrics, Unregister } from "../../metrics/metrics.ts";
 import type { Migration } from "./open-migration.ts";
+import { showReplication } from "./replication-metrics.ts";
 import { shadowState } from "./migration-status.ts";
 
 const SHADOW_STATES = ["off", "connecting", "on", "down"] as const;
@@ -14,6 +15,9 @@ export function showMigration(metrics: Metrics, migration: Migration): readonly 
     ...showExchanges(metrics, migration),
     ...showShadow(metrics, migration),
     ...showToggles(metrics, migration),
+    ...(migration.replicator === undefined
+      ? []
+      : showReplication(metrics, migration.name, migration.replicator)),
   ];
 }
 

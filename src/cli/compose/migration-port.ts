@@ -14,6 +14,7 @@ import { readiness } from "../../cutover/readiness.ts";
 import { migrationReport } from "./migration-report.ts";
 import { readinessFacts, shadowState, statusOf } from "./migration-status.ts";
 import type { Migration } from "./open-migration.ts";
+import { replicationItem, startReplication, stopReplication } from "./replication-port.ts";
 
 /** One migration as the admin API sees it. */
 export function migrationPort(migration: Migration, clock: Clock): MigrationPort {
@@ -47,6 +48,9 @@ export function migrationPort(migration: Migration, clock: Clock): MigrationPort
     attempts: () => conductor.attempts(),
     attempt: (id): AttemptItem | undefined => conductor.attempt(id),
     report: (format) => migrationReport(migration, clock, format),
+    replication: () => replicationItem(migration.replicator),
+    startReplication: () => startReplication(migration.replicator),
+    stopReplication: () => stopReplication(migration.replicator),
     watch: (listener, signal) => record.watch(listener, signal),
   };
 }

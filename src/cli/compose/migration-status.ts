@@ -47,13 +47,25 @@ export function statusOf(migration: Migration): MigrationStatus {
 const UNMANAGED: StreamStatus = { state: "unmanaged", position: null, lagBytes: null, lagMs: null };
 
 /** Whoever replicates: how far the shadow is, where something tells. */
-function replicationOf({ conductor, position }: Migration): MigrationStatus["replication"] {
+function replicationOf({
+  conductor,
+  position,
+  replicator,
+}: Migration): MigrationStatus["replication"] {
+  if (replicator !== undefined) {
+    const { forward, reverse } = replicator.state;
+    return { forward: streamStatus(forward), reverse: streamStatus(reverse) };
+  }
   const { bytes, ms } = position.lag;
   const { shadow } = positionTexts(position);
   const stream = { ...UNMANAGED, position: shadow, lagBytes: bytes, lagMs: ms };
   return conductor.route().primary === "old"
     ? { forward: stream, reverse: UNMANAGED }
     : { forward: UNMANAGED, reverse: stream };
+}
+
+function streamStatus({ state, position, lagBytes, lagMs }: StreamStatus): StreamStatus {
+  return { state, position, lagBytes, lagMs };
 }
 
 export function verdictsOf({ mirror }: Migration): VerdictCounts {
@@ -72,11 +84,15 @@ export function shadowState({ settings, mirror }: Migration): ShadowState {
   return settings.shadow().enabled ? mirror.health.state : "off";
 }
 
-/** Twinwire does not replicate here, so it can vouch only for what it writes itself. */
+/** Where someone else replicates Twinwire can vouch only for what it writes itself. */
 function canGoBack(migration: Migration): { ok: boolean; reasons: string[] } {
   const { conductor, settings, record, catalogues } = migration;
   if (conductor.route().primary === "old") {
     return { ok: true, reasons: ["OLD still answers, so there is nothing to go back from"] };
+  }
+  if (migration.replicator !== undefined) {
+    const { ok, reasons } = migration.replicator.state.canGoBack;
+    return { ok, reasons: [...reasons] };
   }
   const reasons: string[] = [];
   const { reachable, detail } = catalogues.reachable("old");
@@ -113,7 +129,7 @@ export function readinessFacts(migration: Migration): ReadinessFacts {
     bars: settings.config().cutover.guards,
     driftedTables: record.drifted.list(),
     pinnedSessions: pinned,
-    replicationManaged: false,
+    replicationManaged: migration.replicator !== undefined,
   };
 }
 

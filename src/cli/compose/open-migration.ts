@@ -8,6 +8,7 @@ import { openReplyDigester } from "../../compare/reply-digester.ts";
 import type { MigrationConfig } from "../../config/config.ts";
 import { withLiveEntries } from "../../config/reload.ts";
 import type { ControlStore } from "../../control/control-store.ts";
+import type { ReplicationRecord } from "../../control/replication-record.ts";
 import type { Conductor } from "../../cutover/conductor.ts";
 import { openConductor, recoverRoute } from "../../cutover/conductor.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
@@ -16,6 +17,7 @@ import type { Listener } from "../../proxy/listener.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
 import type { Analyser } from "../../sql/analyser.ts";
+import type { Replicator } from "../replication/supervisor.ts";
 import type { Catalogues } from "./catalogues.ts";
 import type { Clients } from "./clients.ts";
 import { openClients } from "./clients.ts";
@@ -30,6 +32,9 @@ import { openRechecks } from "./rechecks.ts";
 import { compareKnowing, openRelationKnowledge } from "./relation-knowledge.ts";
 import type { RuleBook } from "./rule-book.ts";
 import { openRuleBook } from "./rule-book.ts";
+import { openReplication } from "./open-replication.ts";
+import type { ManagedReplication } from "./open-replication.ts";
+import { barrierOf } from "./replication-port.ts";
 import type { TrafficNumbers } from "./traffic-numbers.ts";
 import { openTrafficNumbers } from "./traffic-numbers.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -48,6 +53,8 @@ export type Migration = Pick<Clients, "sessions" | "relays"> & {
   readonly conductor: Conductor;
   readonly numbers: TrafficNumbers;
   readonly listener: Listener;
+  /** undefined where someone else replicates. */
+  readonly replicator: Replicator | undefined;
   /** Takes over what can change while sessions run. */
   reload(config: MigrationConfig): void;
   /** Stops taking clients, lets open transactions end until the deadline, and ends the rest. */
@@ -61,6 +68,9 @@ export type MigrationDeps = {
   readonly analyser: Analyser;
   readonly control: ControlStore;
   readonly openRecord: (settings: MigrationSettings) => MigrationRecord;
+  readonly openReplicationRecord: (migration: string) => ReplicationRecord;
+  /** Where replication keeps what does not fit in memory. */
+  readonly replicationFolder: string;
   readonly nextSession: () => number;
   readonly loginSecret: Uint8Array;
 };
@@ -78,11 +88,13 @@ export async function openMigration(
   const { name } = first;
   const log = deps.log.child({ migration: name });
   const settings = openSettings(first, Math.random);
+  let replicator: Replicator | undefined;
   let { primary } = await recoverRoute({ migration: name, store: control, clock });
   const parts = openParts(
     settings,
     { ...deps, log },
     () => primary,
+    () => replicator,
     (side) => {
       const { sequences, activity } = parts.mirror.rehearsals;
       sequences.forget();
@@ -114,7 +126,9 @@ export async function openMigration(
   await Promise.all([parts.upstreams.catalogues.ready, parts.position.ready]);
   void parts.rules.checkNames();
   const listener = await clients.listen(first.listen, first.old.url.database);
-  const migration = migrationOf(settings, parts, { conductor, listener }, clock);
+  const replication = openReplication(settings, { ...deps, log }, parts, () => primary);
+  replicator = replication?.replicator;
+  const migration = migrationOf(settings, parts, { conductor, listener, replication }, clock);
   return migration;
 }
 
@@ -137,17 +151,14 @@ function openParts(
   settings: MigrationSettings,
   deps: MigrationDeps,
   primary: () => Side,
+  replicator: () => Replicator | undefined,
   setPrimary: (side: Side) => void,
 ): Parts {
   const { clock, log } = deps;
   const record = deps.openRecord(settings);
   const numbers = openTrafficNumbers(primary);
-  const upstreams = openUpstreams(settings, {
-    clock,
-    log,
-    functionsChanged: () => mirror.facts.forget(),
-    loginSecret: deps.loginSecret,
-  });
+  const functionsChanged = (): void => mirror.facts.forget();
+  const upstreams = openUpstreams(settings, { ...deps, functionsChanged });
   const { sides, catalogues } = upstreams;
   const rules = openRules(settings, record, upstreams, deps);
   const shared = {
@@ -163,6 +174,7 @@ function openParts(
   const rechecks = openRechecks({
     ...shared,
     sides,
+    barrier: (side) => (side === "old" ? barrierOf(replicator()) : undefined),
     recordPlans: record.verdicts.plans,
     credentialsOf: (user) => clients.credentialsOf(user),
   });
@@ -203,10 +215,17 @@ function openRules(
   return openRuleBook({ settings, verdicts, clock, log, readKnownNames });
 }
 
+/** What is there once the sides are known and clients may come. */
+type Opened = {
+  readonly conductor: Conductor;
+  readonly listener: Listener;
+  readonly replication: ManagedReplication | undefined;
+};
+
 function migrationOf(
   settings: MigrationSettings,
   parts: Parts,
-  { conductor, listener }: { readonly conductor: Conductor; readonly listener: Listener },
+  { conductor, listener, replication }: Opened,
   clock: Clock,
 ): Migration {
   const { record, rules, numbers, upstreams, position, rechecks, mirror, clients } = parts;
@@ -230,6 +249,7 @@ function migrationOf(
     relays,
     numbers,
     listener,
+    replicator: replication?.replicator,
     reload(config) {
       settings.replace(withLiveEntries(settings.config(), config));
       rules.reloaded();
@@ -248,6 +268,7 @@ function migrationOf(
       clearInterval(owedCheck);
       forgetOwed();
       for (const shadow of mirror.live) shadow.close();
+      await replication?.close();
       await mirror.rehearsals.sequences.close();
       rechecks.close();
       position.close();

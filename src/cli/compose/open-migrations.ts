@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Config } from "../../config/config.ts";
 import { openControlStore } from "../../control/embedded-control-store.ts";
 import { openEmbeddedDatabase } from "../../control/embedded-database.ts";
+import { openReplicationRecord } from "../../control/replication-record.ts";
 import { storeSecret } from "../../control/store-secret.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
 import { openLeanAnalyser } from "./lean-analyser.ts";
@@ -49,6 +51,8 @@ export async function openMigrations(
         control,
         openRecord: (settings) =>
           openMigrationRecord(settings, { clock, database, control, log, analyser }),
+        openReplicationRecord: (name) => openReplicationRecord(database, name),
+        replicationFolder: join(config.store.path, "replication"),
         nextSession: () => ++session,
         loginSecret,
       });

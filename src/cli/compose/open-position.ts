@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import type { RecordedExchange } from "../../divergence/recorded-exchange.ts";
+import { streamNames } from "../../replication/names.ts";
 import { ShadowPosition } from "../../mirror/shadow-position.ts";
 import type { Side } from "../../routing/side.ts";
 import { otherSide } from "../../routing/side.ts";
@@ -41,7 +42,8 @@ export function openPosition(
     const nowMs = clock.monotonicMs();
     const lookMs = known?.source.kind === "copying" ? COPYING_LOOK_MS : LOOK_MS;
     if (known?.side === side && nowMs - known.atMs < lookMs) return known.source;
-    const stream = side === "new" ? "forward" : "reverse";
+    const direction = side === "new" ? "forward" : "reverse";
+    const { stream } = streamNames(settings.config().name, direction);
     const source = await findReplicationSource(admins[side], stream);
     known = { source, side, atMs: nowMs };
     return source;

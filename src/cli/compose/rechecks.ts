@@ -8,6 +8,7 @@ import type { Digester } from "../../mirror/answer-capture.ts";
 import { AnswerCapture } from "../../mirror/answer-capture.ts";
 import { ignoringColumns } from "../../compare/rule.ts";
 import { askPlans } from "../../mirror/recheck/ask-plans.ts";
+import type { Barrier } from "../../mirror/recheck/barrier.ts";
 import { Doubts } from "../../mirror/recheck/doubts.ts";
 import type { RecheckDeps } from "../../mirror/recheck/recheck-deps.ts";
 import type { Settled } from "../../mirror/recheck/settled.ts";
@@ -42,6 +43,8 @@ type RechecksParts = {
   readonly sides: Sides;
   readonly position: ShadowPosition;
   readonly primary: () => Side;
+  /** What can hold the shadow, where the primary is that side. */
+  readonly barrier: (primary: Side) => Barrier | undefined;
   readonly compare: Comparer;
   readonly newDigester: () => Digester;
   readonly recordPlans: Recorder["plans"];
@@ -160,7 +163,7 @@ function depsFor(parts: RechecksParts, side: Side, credentials: Credentials): Re
       });
     },
     position,
-    barrier: undefined,
+    barrier: parts.barrier(side),
     patienceMs: settings.config().compare.recheck.patienceMs,
   };
 }

@@ -26,7 +26,7 @@ export type Upstreams = {
   readonly loginKeys: LoginKeys;
   readonly catalogues: Catalogues;
   /** Runs a statement of Twinwire's own. @throws CodedError */
-  ask(side: Side, sql: string, values: readonly string[]): Promise<AdminRows>;
+  ask(side: Side, sql: string, values: readonly (string | null)[]): Promise<AdminRows>;
   /** Which of the names a side knows. @throws CodedError */
   readKnownNames(side: Side, names: Names): Promise<Names>;
   close(): Promise<void>;

@@ -1,0 +1,40 @@
+import type { ReplicationItem, ReplicationOutcome } from "../../admin/ports.ts";
+import type { Barrier } from "../../mirror/recheck/barrier.ts";
+import { formatPosition } from "../../wire/position.ts";
+import type { Replicator } from "../replication/supervisor.ts";
+import { REPLICATION_OFF } from "../../replication/replication-state.ts";
+
+const UNMANAGED =
+  "Someone else replicates (replication.managed: false). Set it to true and restart Twinwire to have it done here.";
+
+/** What can hold NEW right after what a snapshot of OLD sees. */
+export function barrierOf(replicator: Replicator | undefined): Barrier | undefined {
+  if (replicator?.state.phase !== "streaming") return undefined;
+  return {
+    hold: ({ sees, position }, signal) => {
+      const text = position === undefined ? null : formatPosition({ kind: "lsn", lsn: position });
+      return replicator.hold(sees, text, signal);
+    },
+  };
+}
+
+/** Replication in the shape of the public interface; undefined where someone else replicates. */
+export function replicationItem(replicator: Replicator | undefined): ReplicationItem {
+  if (replicator === undefined)
+    return { managed: false, wanted: false, ...REPLICATION_OFF, detail: UNMANAGED };
+  return { managed: true, wanted: replicator.wanted, ...replicator.state };
+}
+
+export function startReplication(replicator: Replicator | undefined): ReplicationOutcome {
+  if (replicator === undefined) return { kind: "conflict", message: UNMANAGED };
+  replicator.start();
+  return { kind: "done", replication: replicationItem(replicator) };
+}
+
+export async function stopReplication(
+  replicator: Replicator | undefined,
+): Promise<ReplicationOutcome> {
+  if (replicator === undefined) return { kind: "conflict", message: UNMANAGED };
+  await replicator.stop();
+  return { kind: "done", replication: replicationItem(replicator) };
+}

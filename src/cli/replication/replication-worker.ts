@@ -1,0 +1,96 @@
+/** The process that replicates one migration. Its parent tells it what to do; it ends when the parent is gone. */
+import { randomBytes } from "node:crypto";
+import process from "node:process";
+import { systemClock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { LogLevel } from "../../base/logger.ts";
+import { openLogger } from "../../base/logger.ts";
+import type { MigrationReplication } from "../../replication/migration-replication.ts";
+import { openMigrationReplication } from "../../replication/migration-replication.ts";
+import { parseLsn } from "../../wire/position.ts";
+import type { FromReplicator, ToReplicator } from "./protocol.ts";
+
+type Begin = Extract<ToReplicator, { kind: "begin" }>;
+type Hold = Extract<ToReplicator, { kind: "hold" }>;
+
+const STATE_MS = 250;
+const LOG_LEVEL: LogLevel = "info";
+
+const stop = new AbortController();
+/** By the number of the request: ends waiting for it, or gives the target free again. */
+const holds = new Map<number, () => void>();
+let replication: MigrationReplication | undefined;
+
+function tell(message: FromReplicator): void {
+  if (process.connected) process.send?.(message, () => {});
+}
+
+async function run({ config, epoch, folder }: Begin): Promise<void> {
+  const log = openLogger(LOG_LEVEL).child({ migration: config.name, part: "replication" });
+  const target = (side: "old" | "new") => config[side].admin ?? config[side].url;
+  const opened = openMigrationReplication({
+    migration: config.name,
+    targets: { old: target("old"), new: target("new") },
+    settings: config.replication,
+    epoch,
+    folder,
+    clock: systemClock,
+    log,
+    random: Math.random,
+    randomBytes,
+    register: (objects) => tell({ kind: "register", objects }),
+    created: (side) => tell({ kind: "created", side }),
+    event: (detail) => tell({ kind: "event", detail }),
+  });
+  replication = opened;
+  const report = (): void => tell({ kind: "state", state: opened.state });
+  const reporting = setInterval(report, STATE_MS);
+  try {
+    await opened.run(stop.signal);
+    report();
+  } catch (error) {
+    if (!stop.signal.aborted) {
+      report();
+      tell({ kind: "failed", detail: messageOf(error) });
+    }
+  } finally {
+    clearInterval(reporting);
+  }
+}
+
+async function hold({ id, sees, position }: Hold): Promise<void> {
+  const giveUp = new AbortController();
+  holds.set(id, () => giveUp.abort());
+  const lsn = position === null ? undefined : parseLsn(position);
+  const held = await replication?.hold(sees, lsn, giveUp.signal).catch(() => undefined);
+  if (held !== undefined && giveUp.signal.aborted) await held.release();
+  else if (held !== undefined) holds.set(id, () => void held.release());
+  else holds.delete(id);
+  tell({ kind: "held", id, held: held !== undefined && !giveUp.signal.aborted });
+}
+
+/** Ends the process once everything is closed; what hangs does not keep it. */
+async function begin(message: Begin): Promise<void> {
+  await run(message);
+  if (process.connected) process.disconnect();
+}
+
+process.on("message", (message: ToReplicator) => {
+  switch (message.kind) {
+    case "begin":
+      void begin(message);
+      return;
+    case "hold":
+      void hold(message);
+      return;
+    case "release":
+      holds.get(message.id)?.();
+      holds.delete(message.id);
+      return;
+    case "stop":
+      stop.abort();
+  }
+});
+// Signals to the whole group are the parent's to act on.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+process.on("disconnect", () => stop.abort());

@@ -1,0 +1,209 @@
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { Backoff } from "../../base/backoff.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { ReplicationRecord } from "../../control/replication-record.ts";
+import type { ReplicationState } from "../../replication/replication-state.ts";
+import { REPLICATION_OFF } from "../../replication/replication-state.ts";
+import type { FromReplicator, ToReplicator } from "./protocol.ts";
+
+const WORKER = fileURLToPath(new URL("./replication-worker.js", import.meta.url));
+/** It ends what it is doing within this, or is ended. */
+const STOP_MS = 10_000;
+const FIRST_RETRY_MS = 200;
+const LONGEST_RETRY_MS = 10_000;
+/** A process that has lived so long was not in trouble from the start. */
+const SETTLED_MS = 30_000;
+
+/** The replication of one migration, run in a process of its own so that its load is not in a client's way. */
+export type Replicator = {
+  readonly state: ReplicationState;
+  readonly wanted: boolean;
+  /** Starts it, and has it started again whenever Twinwire starts. Forgets what it failed of. */
+  start(): void;
+  /** Ends it; what it has made in the databases stays, so that it can go on. */
+  stop(): Promise<void>;
+  /** Ends it for a reason that it cannot see itself. Nothing happens where it is not wanted, or has failed already. */
+  fail(reason: string): void;
+  /** Stops it, without forgetting that it is wanted. */
+  close(): Promise<void>;
+  /** Has the target held exactly after what a snapshot of the source sees; undefined where that cannot be had. */
+  hold(
+    sees: string,
+    position: string | null,
+    signal: AbortSignal,
+  ): Promise<{ release(): Promise<void> } | undefined>;
+};
+
+export type SupervisorDeps = {
+  readonly record: ReplicationRecord;
+  readonly log: Logger;
+  readonly random: () => number;
+  /** What the process is told first, as of now. */
+  readonly begin: (epoch: number) => Extract<ToReplicator, { kind: "begin" }>;
+  /** Of whoever watches from outside, to be shown with its own. */
+  readonly warnings: () => readonly string[];
+  readonly onEvent: (detail: Extract<FromReplicator, { kind: "event" }>["detail"]) => void;
+};
+
+export function openReplicator(deps: SupervisorDeps): Replicator {
+  const supervisor = new Supervisor(deps);
+  if (deps.record.wanted && deps.record.incident === undefined) supervisor.start();
+  return supervisor;
+}
+
+class Supervisor implements Replicator {
+  readonly #deps: SupervisorDeps;
+  readonly #backoff: Backoff;
+  readonly #holds = new Map<number, (held: boolean) => void>();
+  #child: ChildProcess | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #state: ReplicationState;
+  #holdId = 0;
+  #isRunning = false;
+
+  constructor(deps: SupervisorDeps) {
+    this.#deps = deps;
+    this.#backoff = new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS, deps.random);
+    const { wanted, incident } = deps.record;
+    this.#state =
+      wanted && incident !== undefined
+        ? { ...REPLICATION_OFF, phase: "failed", detail: incident }
+        : REPLICATION_OFF;
+  }
+
+  get state(): ReplicationState {
+    const { warnings } = this.#state;
+    return { ...this.#state, warnings: [...this.#deps.warnings(), ...warnings] };
+  }
+
+  get wanted(): boolean {
+    return this.#deps.record.wanted;
+  }
+
+  start(): void {
+    if (this.#isRunning) return;
+    this.#deps.record.setWanted(true);
+    this.#isRunning = true;
+    this.#backoff.reset();
+    this.#spawn();
+  }
+
+  async stop(): Promise<void> {
+    this.#deps.record.setWanted(false);
+    await this.close();
+    this.#state = { ...this.#state, phase: "off", detail: "It was stopped." };
+  }
+
+  fail(reason: string): void {
+    const { record } = this.#deps;
+    if (!record.wanted || record.incident !== undefined) return;
+    this.#failed(reason);
+    void this.close();
+  }
+
+  async close(): Promise<void> {
+    this.#isRunning = false;
+    clearTimeout(this.#retry);
+    const child = this.#child;
+    if (child === undefined) return;
+    const ended = once(child, "exit");
+    this.#tell({ kind: "stop" });
+    const late = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    await ended;
+    clearTimeout(late);
+  }
+
+  async hold(
+    sees: string,
+    position: string | null,
+    signal: AbortSignal,
+  ): Promise<{ release(): Promise<void> } | undefined> {
+    if (this.#child === undefined || signal.aborted) return undefined;
+    const id = ++this.#holdId;
+    const release = async (): Promise<void> => this.#tell({ kind: "release", id });
+    const answer = new Promise<boolean>((resolve) => this.#holds.set(id, resolve));
+    const giveUp = (): void => this.#holds.get(id)?.(false);
+    signal.addEventListener("abort", giveUp, { once: true });
+    this.#tell({ kind: "hold", id, sees, position });
+    const held = await answer;
+    this.#holds.delete(id);
+    signal.removeEventListener("abort", giveUp);
+    if (held) return { release };
+    await release();
+    return undefined;
+  }
+
+  #spawn(): void {
+    const { record, log, begin } = this.#deps;
+    const child = fork(WORKER, {
+      execArgv: ["--enable-source-maps"],
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    this.#child = child;
+    const bornAt = performance.now();
+    child.on("message", (message) => this.#heard(message as FromReplicator));
+    child.on("error", (error) => log.error({ error: messageOf(error) }, "the replication process"));
+    child.once("exit", (code, signal) => {
+      if (this.#child === child) this.#child = undefined;
+      for (const answer of this.#holds.values()) answer(false);
+      if (performance.now() - bornAt > SETTLED_MS) this.#backoff.reset();
+      if (!this.#isRunning) return;
+      const waitMs = this.#backoff.nextMs();
+      log.warn({ code, signal, waitMs: Math.round(waitMs) }, PROCESS_ENDED);
+      this.#state = {
+        ...this.#state,
+        phase: "retrying",
+        detail: "Its process ended and is started again.",
+      };
+      this.#retry = setTimeout(() => this.#spawn(), waitMs);
+    });
+    this.#tell(begin(record.nextEpoch()));
+  }
+
+  #heard(message: FromReplicator): void {
+    const { record, onEvent } = this.#deps;
+    switch (message.kind) {
+      case "state":
+        if (this.#isRunning) this.#state = message.state;
+        return;
+      case "failed":
+        this.#failed(message.detail);
+        return;
+      case "register":
+        record.register(message.objects);
+        return;
+      case "created":
+        record.forgetSource(message.side);
+        // With a new slot on OLD everything begins anew; the one on NEW follows when the tables are copied.
+        if (message.side === "old") record.forgetSource("new");
+        return;
+      case "held":
+        this.#holds.get(message.id)?.(message.held);
+        return;
+      case "event":
+        onEvent(message.detail);
+    }
+  }
+
+  #failed(detail: string): void {
+    const { record, log, onEvent } = this.#deps;
+    this.#isRunning = false;
+    record.setIncident(detail);
+    this.#state = { ...this.#state, phase: "failed", detail };
+    log.error({}, "replication stopped by itself; its status says why");
+    onEvent({ replication: "failed", detail });
+  }
+
+  #tell(message: ToReplicator): void {
+    const child = this.#child;
+    if (child?.connected !== true) return;
+    // The channel may close at this moment; the process is gone then, and its end is dealt with.
+    child.send(message, () => {});
+  }
+}
+
+const PROCESS_ENDED = "the replication process ended and will be started again";
