@@ -26,7 +26,7 @@ const SELECT = "SELECT wanted, epoch, incident FROM replication WHERE migration 
 const INSERT = "INSERT INTO replication (migration) VALUES (?) ON CONFLICT DO NOTHING";
 const SET_WANTED = "UPDATE replication SET wanted = ?, incident = NULL WHERE migration = ?";
 const SET_INCIDENT = "UPDATE replication SET incident = ? WHERE migration = ?";
-const NEXT_EPOCH = "UPDATE replication SET epoch = epoch + 1 WHERE migration = ?";
+const NEXT_EPOCH = "UPDATE replication SET epoch = max(epoch + 1, ?) WHERE migration = ?";
 const INSERT_OBJECT =
   "INSERT INTO replication_object (migration, side, kind, name) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
 const INSERT_SOURCE =
@@ -53,8 +53,11 @@ export type ReplicationRecord = {
   /** Forgets the incident, too. */
   setWanted(wanted: boolean): void;
   setIncident(incident: string): void;
-  /** A number above all before: whoever applies with a smaller one is turned away by the databases. */
-  nextEpoch(): number;
+  /**
+   * A number above all before: whoever applies with a smaller one is turned away by the databases. Not below the seconds since
+   * 1970, so that it grows even where the store was lost.
+   */
+  nextEpoch(nowMs: number): number;
   /** Written down before it is made, so that it is found even if making it is the last thing that was done. */
   register(objects: readonly ReplicationObject[]): void;
   objects(): readonly ReplicationObject[];
@@ -91,8 +94,8 @@ export function openReplicationRecord(
       durably(() => void database.run(SET_WANTED, [Number(wanted), migration])),
     setIncident: (incident) =>
       durably(() => void database.run(SET_INCIDENT, [incident, migration])),
-    nextEpoch() {
-      durably(() => void database.run(NEXT_EPOCH, [migration]));
+    nextEpoch(nowMs) {
+      durably(() => void database.run(NEXT_EPOCH, [Math.floor(nowMs / 1000), migration]));
       return Number(row()?.["epoch"]);
     },
     register: (objects) =>

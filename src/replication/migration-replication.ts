@@ -5,6 +5,7 @@ import { CodedError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { AdminTarget } from "../upstream/admin-client.ts";
 import type { Lsn } from "../wire/position.ts";
+import { ApplyIncident } from "./apply/row-writer.ts";
 import { mayPass } from "./apply/apply-failure.ts";
 import type { MappingInput } from "./mapping/mapping-input.ts";
 import { ReplicationRun } from "./replication-run.ts";
@@ -109,8 +110,16 @@ async function reasonOf(thrown: unknown, log: Logger): Promise<Error | undefined
   }
 }
 
+/** An incident tells the operator which row it is, which no log is told. */
 function asError(thrown: unknown): Error {
+  if (thrown instanceof ApplyIncident) return new Error(incidentText(thrown), { cause: thrown });
   return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+}
+
+function incidentText({ message, key }: ApplyIncident): string {
+  const row = Object.entries(key).map(([column, value]) => `${column} = ${value ?? "NULL"}`);
+  const which = row.length === 0 ? "" : ` (${row.join(", ")})`;
+  return `${message}${which}. Everything before it is applied. Cure it on the side that refused it, then start replication again: it goes on there.`;
 }
 
 /** The connection broke, or none could be made. */

@@ -89,8 +89,15 @@ export function settle(outcome: DdlOutcome, tell: (sentence: string) => void): s
   }
 }
 
-/** What changes the target by our hand begins with a touch of the stream's own row, like everything that is applied. */
+/**
+ * What changes the target by our hand begins with a touch of a row of the stream, like everything that is applied; not of the
+ * applier's own row, which it may hold at that moment.
+ */
 function markOf(stream: string): string {
   const name = `'${stream.replaceAll("'", "''")}'`;
-  return `UPDATE twinwire.progress SET updated_at = pg_catalog.clock_timestamp() WHERE stream = ${name} AND worker = 0`;
+  return `INSERT INTO twinwire.progress (stream, worker, epoch, pos) VALUES (${name}, ${MARK_WORKER}, 0, '0/0')
+    ON CONFLICT (stream, worker) DO UPDATE SET updated_at = pg_catalog.clock_timestamp()`;
 }
+
+/** Below all that copy. */
+const MARK_WORKER = -1_000_000;

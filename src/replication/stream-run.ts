@@ -47,10 +47,7 @@ export type StreamRunDeps = {
 const CONNECT_MS = 10_000;
 /** For each transaction that is open when the slot is made. */
 const SLOT_LOCK_MS = 60_000;
-const BEAT_MS = 2_000;
-const HEARTBEAT_MS = 10_000;
-const SLOT_LOOK_MS = 5_000;
-const DDL_LOOK_MS = 2_000;
+const LOOK_MS = 2_000;
 const WORKER = 0;
 
 const CLOCK = "SELECT extract(epoch FROM pg_catalog.clock_timestamp()) * 1000";
@@ -164,9 +161,7 @@ export class StreamRun {
     };
     group.signal.addEventListener("abort", () => void this.#end(running), { once: true });
     group.add(() => applier.run());
-    const looker = await sessions.open(this.#source);
-    group.every(DDL_LOOK_MS, async () => {
-      await this.#checkPublication(looker);
+    group.every(LOOK_MS, async () => {
       running.detail = await changes.poll();
     });
     await this.#watch(running);
@@ -220,17 +215,14 @@ export class StreamRun {
     const source = await sessions.open(this.#source);
     const target = await sessions.open(this.#target);
     let seen = await lastBeat(target, migration, this.#source);
-    group.every(BEAT_MS, async () => {
+    group.every(LOOK_MS, async () => {
       await beat(source, migration, this.#source);
+      await emitHeartbeat(source, migration);
+      await this.#checkPublication(source);
+      running.retainedBytes = (await slotState(source, this.names))?.retainedBytes;
       const now = await lastBeat(target, migration, this.#source);
       if (now !== seen) running.arrivedAtMs = clock.monotonicMs();
       seen = now;
-    });
-    const looker = await sessions.open(this.#source);
-    group.every(HEARTBEAT_MS, () => emitHeartbeat(looker, migration));
-    const slotLooker = await sessions.open(this.#source);
-    group.every(SLOT_LOOK_MS, async () => {
-      running.retainedBytes = (await slotState(slotLooker, this.names))?.retainedBytes;
     });
   }
 

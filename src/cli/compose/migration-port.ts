@@ -49,7 +49,7 @@ export function migrationPort(migration: Migration, clock: Clock): MigrationPort
     attempt: (id): AttemptItem | undefined => conductor.attempt(id),
     report: (format) => migrationReport(migration, clock, format),
     replication: () => replicationItem(migration.replicator),
-    startReplication: () => startReplication(migration.replicator),
+    startReplication: () => startReplication(migration.replicator, conductor.route().primary),
     stopReplication: () => stopReplication(migration.replicator),
     watch: (listener, signal) => record.watch(listener, signal),
   };

@@ -126,7 +126,7 @@ export async function openMigration(
   await Promise.all([parts.upstreams.catalogues.ready, parts.position.ready]);
   void parts.rules.checkNames();
   const listener = await clients.listen(first.listen, first.old.url.database);
-  const replication = openReplication(settings, { ...deps, log }, parts, () => primary);
+  const replication = openReplication(settings, { ...deps, log }, parts);
   replicator = replication?.replicator;
   const migration = migrationOf(settings, parts, { conductor, listener, replication }, clock);
   return migration;

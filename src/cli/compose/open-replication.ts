@@ -2,7 +2,6 @@ import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { ReplicationRecord } from "../../control/replication-record.ts";
-import type { Side } from "../../routing/side.ts";
 import { BudgetGuard } from "../replication/budget-guard.ts";
 import { openReplicator } from "../replication/supervisor.ts";
 import type { Replicator } from "../replication/supervisor.ts";
@@ -32,7 +31,6 @@ export function openReplication(
     record: events,
     upstreams,
   }: { readonly record: MigrationRecord; readonly upstreams: Upstreams },
-  primary: () => Side,
 ): ManagedReplication | undefined {
   const { name, replication } = settings.config();
   if (!replication.managed) return undefined;
@@ -40,13 +38,13 @@ export function openReplication(
   const replicator = openReplicator({
     record,
     log,
+    clock,
     random: Math.random,
     begin: (epoch) => ({
       kind: "begin",
       config: settings.config(),
       epoch,
       folder: join(replicationFolder, name),
-      primary: primary(),
     }),
     warnings: () => guard.warnings,
     onEvent: (detail) =>

@@ -1,11 +1,15 @@
 import type { ReplicationItem, ReplicationOutcome } from "../../admin/ports.ts";
 import type { Barrier } from "../../mirror/recheck/barrier.ts";
+import type { Side } from "../../routing/side.ts";
 import { formatPosition } from "../../wire/position.ts";
 import type { Replicator } from "../replication/supervisor.ts";
 import { REPLICATION_OFF } from "../../replication/replication-state.ts";
 
 const UNMANAGED =
   "Someone else replicates (replication.managed: false). Set it to true and restart Twinwire to have it done here.";
+
+const NEW_ANSWERS =
+  "NEW answers the application, and replication fills NEW from OLD. Route back to old first.";
 
 /** What can hold NEW right after what a snapshot of OLD sees. */
 export function barrierOf(replicator: Replicator | undefined): Barrier | undefined {
@@ -25,8 +29,13 @@ export function replicationItem(replicator: Replicator | undefined): Replication
   return { managed: true, wanted: replicator.wanted, ...replicator.state };
 }
 
-export function startReplication(replicator: Replicator | undefined): ReplicationOutcome {
+/** @param primary the side that answers: what is filled must not be what the application writes to */
+export function startReplication(
+  replicator: Replicator | undefined,
+  primary: Side,
+): ReplicationOutcome {
   if (replicator === undefined) return { kind: "conflict", message: UNMANAGED };
+  if (primary === "new" && !replicator.wanted) return { kind: "conflict", message: NEW_ANSWERS };
   replicator.start();
   return { kind: "done", replication: replicationItem(replicator) };
 }

@@ -10,8 +10,6 @@ export type ToReplicator =
       readonly epoch: number;
       /** For what does not fit in memory. */
       readonly folder: string;
-      /** The side that answers clients. */
-      readonly primary: "old" | "new";
     }
   | {
       readonly kind: "hold";

@@ -14,6 +14,7 @@ type Begin = Extract<ToReplicator, { kind: "begin" }>;
 type Hold = Extract<ToReplicator, { kind: "hold" }>;
 
 const STATE_MS = 250;
+const LAST_MS = 10_000;
 const LOG_LEVEL: LogLevel = "info";
 
 const stop = new AbortController();
@@ -93,4 +94,8 @@ process.on("message", (message: ToReplicator) => {
 });
 // Signals to the whole group are the parent's to act on.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
-process.on("disconnect", () => stop.abort());
+process.on("disconnect", () => {
+  stop.abort();
+  // What hangs must not outlive whom it worked for.
+  setTimeout(() => process.exit(1), LAST_MS).unref();
+});

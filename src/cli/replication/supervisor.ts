@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Backoff } from "../../base/backoff.ts";
+import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { ReplicationRecord } from "../../control/replication-record.ts";
@@ -41,6 +42,7 @@ export type Replicator = {
 export type SupervisorDeps = {
   readonly record: ReplicationRecord;
   readonly log: Logger;
+  readonly clock: Clock;
   readonly random: () => number;
   /** What the process is told first, as of now. */
   readonly begin: (epoch: number) => Extract<ToReplicator, { kind: "begin" }>;
@@ -138,19 +140,19 @@ class Supervisor implements Replicator {
   }
 
   #spawn(): void {
-    const { record, log, begin } = this.#deps;
+    const { record, log, clock, begin } = this.#deps;
     const child = fork(WORKER, {
       execArgv: ["--enable-source-maps"],
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.#child = child;
-    const bornAt = performance.now();
+    const bornAtMs = clock.monotonicMs();
     child.on("message", (message) => this.#heard(message as FromReplicator));
     child.on("error", (error) => log.error({ error: messageOf(error) }, "the replication process"));
     child.once("exit", (code, signal) => {
       if (this.#child === child) this.#child = undefined;
       for (const answer of this.#holds.values()) answer(false);
-      if (performance.now() - bornAt > SETTLED_MS) this.#backoff.reset();
+      if (clock.monotonicMs() - bornAtMs > SETTLED_MS) this.#backoff.reset();
       if (!this.#isRunning) return;
       const waitMs = this.#backoff.nextMs();
       log.warn({ code, signal, waitMs: Math.round(waitMs) }, PROCESS_ENDED);
@@ -161,7 +163,7 @@ class Supervisor implements Replicator {
       };
       this.#retry = setTimeout(() => this.#spawn(), waitMs);
     });
-    this.#tell(begin(record.nextEpoch()));
+    this.#tell(begin(record.nextEpoch(clock.nowMs())));
   }
 
   #heard(message: FromReplicator): void {
