@@ -8,8 +8,8 @@ export const MOST_TOGETHER = 128;
 const MOST_BYTES_TOGETHER = 65_536;
 /** A statement's speed is judged by the answers to exchanges sent alone: all of them until there are so many, */
 const TIMED_ENOUGH = 2_000;
-/** and one in so many from then on. */
-const TIMED_SHARE = 16;
+/** and one in so many from then on: what is sent alone waits for a whole round trip, and all behind it do. */
+const TIMED_SHARE = 256;
 
 /** Chooses which exchanges of one session may be sent to the shadow together with others. */
 export class SharedWrites {
