@@ -299,6 +299,7 @@ class StreamApplier implements OpenedApplier {
 
   /** Everything accepted is committed: holds and works have their turn. */
   async #attend(): Promise<void> {
+    await this.#writer.writeProgress();
     await this.#desk.runWorks();
     const hold = this.#desk.holdWanted;
     if (hold === undefined) return;
@@ -321,6 +322,7 @@ class StreamApplier implements OpenedApplier {
         if (item === "later") {
           if (!isBlocked) return "waiting";
           await this.#wait();
+          await this.#writer.writeProgress();
           await this.#desk.runWorks();
           state = hold.look(stream, this.#writer.position, undefined);
           continue;

@@ -117,11 +117,18 @@ export class GroupWriter {
       if (positions !== undefined) this.#acks.flushed(positions.flushed, nowMs);
     }
     const isStale = nowMs - this.#progressAtMs >= this.#idleProgressMs;
-    if (isStale && this.#position > this.#target.position) {
-      const to = this.#position;
-      this.#committed(to, await this.#target.run(to, async () => {}));
-    }
+    if (isStale) await this.writeProgress();
     this.#acknowledge(nowMs);
+  }
+
+  /**
+   * Has the target know the position, also where nothing was to be written on the way. What else is made durable after it, such as
+   * changes that waited for a chunk, is never read again.
+   */
+  async writeProgress(): Promise<void> {
+    if (this.#position <= this.#target.position) return;
+    const to = this.#position;
+    this.#committed(to, await this.#target.run(to, async () => {}));
   }
 
   #acknowledge(nowMs: number): void {
