@@ -111,7 +111,7 @@ export class SerialApplier {
     const bound = this.#bound.get(change.relation) ?? program.bind(change.relation);
     this.#bound.set(change.relation, bound);
     const changes = await this.#routed(program, bound, change);
-    await this.#deps.writeRows(this.#deps.session, changes, false);
+    await this.#deps.writeRows(this.#deps.session, changes);
   }
 
   async #routed(

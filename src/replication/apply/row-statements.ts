@@ -12,11 +12,11 @@ export type RowStatement = WorkStatement & { readonly expected: number | undefin
 type Value = Uint8Array | null;
 
 /** One statement for all changes of a batch, each of another row. The table has a key, unless they are inserts. */
-export function batchStatement(table: TargetTable, batch: Batch, tolerant: boolean): RowStatement {
+export function batchStatement(table: TargetTable, batch: Batch): RowStatement {
   const [first] = batch.changes;
   if (first !== undefined && (batch.changes.length === 1 || table.columns.length === 0))
-    return singleStatement(table, first, batch.shape, tolerant);
-  const expected = tolerant ? undefined : batch.changes.length;
+    return singleStatement(table, first, batch.shape);
+  const expected = batch.changes.length;
   const manyOf = (columns: readonly TargetColumn[], rowOf: (change: RowChange) => SourceRow) =>
     columns.map((column, index) =>
       arrayLiteral(
@@ -28,7 +28,7 @@ export function batchStatement(table: TargetTable, batch: Batch, tolerant: boole
     case "insert": {
       const from = unnested(table.columns, "c", 0);
       return {
-        sql: `INSERT INTO ${table.name} (${list(table.columns)})${table.overriding} SELECT ${from.values.join(", ")} FROM unnest(${from.parameters}) AS v(${from.names})${onConflict(table, tolerant)}`,
+        sql: `INSERT INTO ${table.name} (${list(table.columns)})${table.overriding} SELECT ${from.values.join(", ")} FROM unnest(${from.parameters}) AS v(${from.names})`,
         values: manyOf(table.columns, valuesOf),
         expected,
       };
@@ -65,15 +65,14 @@ export function singleStatement(
   table: TargetTable,
   change: RowChange,
   shape: string,
-  tolerant: boolean,
 ): RowStatement {
-  const expected = tolerant ? undefined : 1;
+  const expected = 1;
   if (change.kind === "insert") {
     if (table.columns.length === 0)
       return { sql: `INSERT INTO ${table.name} DEFAULT VALUES`, expected };
     const values = table.columns.map((column, index) => cast(column, index + 1)).join(", ");
     return {
-      sql: `INSERT INTO ${table.name} (${list(table.columns)})${table.overriding} VALUES (${values})${onConflict(table, tolerant)}`,
+      sql: `INSERT INTO ${table.name} (${list(table.columns)})${table.overriding} VALUES (${values})`,
       values: change.values.map(known),
       expected,
     };
@@ -184,15 +183,6 @@ function guards(set: readonly TargetColumn[], values: readonly string[]): string
   return set
     .map(({ name, always }, index) => (always ? ` AND t.${name} = ${values[index]}` : ""))
     .join("");
-}
-
-function onConflict(table: TargetTable, tolerant: boolean): string {
-  if (!tolerant || table.key.length === 0) return "";
-  const set = table.columns
-    .filter(({ keyIndex, always }) => keyIndex === -1 && !always)
-    .map(({ name }) => `${name} = EXCLUDED.${name}`);
-  const action = set.length === 0 ? "NOTHING" : `UPDATE SET ${set.join(", ")}`;
-  return ` ON CONFLICT (${list(table.key)}) DO ${action}`;
 }
 
 function keyJoin(table: TargetTable, values: readonly string[]): string {

@@ -17,15 +17,9 @@ export type RowChange =
 
 /**
  * Writes changes within the transaction that is open on the session, in their order as far as it can be noticed.
- * @param tolerant rows may be there already or not any more: an insert then overwrites what has its key, and what finds no
- * row is left out. Only for recovery; otherwise a count other than one is an incident.
  * @throws ApplyIncident
  */
-export type WriteRows = (
-  session: WorkSession,
-  changes: readonly RowChange[],
-  tolerant: boolean,
-) => Promise<void>;
+export type WriteRows = (session: WorkSession, changes: readonly RowChange[]) => Promise<void>;
 
 /** A change that could not be applied as it must: the stream stops at it. Names the row's key, never other values. */
 export class ApplyIncident extends Error {

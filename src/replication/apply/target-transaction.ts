@@ -99,7 +99,7 @@ export class TargetTransactions {
 
   async #apply(piece: Exclude<Piece, { kind: "message" }>): Promise<void> {
     if (piece.kind === "rows") {
-      await this.#writeRows(this.#session, piece.changes, false);
+      await this.#writeRows(this.#session, piece.changes);
       await this.#unique?.note(piece.changes);
     } else {
       await truncateTables(this.#session, piece.programs);

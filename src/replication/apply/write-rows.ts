@@ -39,14 +39,14 @@ type Part =
  */
 export function openRowWriter(): WriteRows {
   const writers = new WeakMap<WorkSession, SessionWriter>();
-  return async (session, changes, tolerant) => {
+  return async (session, changes) => {
     if (changes.length === 0) return;
     let writer = writers.get(session);
     if (writer === undefined) {
       writer = await SessionWriter.open(session);
       writers.set(session, writer);
     }
-    await writer.write(changes, tolerant);
+    await writer.write(changes);
   };
 }
 
@@ -71,14 +71,14 @@ class SessionWriter {
     return new SessionWriter(session, role.rows[0]?.[0] === "replica");
   }
 
-  async write(changes: readonly RowChange[], tolerant: boolean): Promise<void> {
+  async write(changes: readonly RowChange[]): Promise<void> {
     await this.#tables.learn(new Set(changes.map(({ program }) => program)));
     const isCareful = this.#isCareful(changes);
     const batches = isCareful ? inRuns(changes) : schedule(changes, this.#free);
-    if (await this.#try(batches, tolerant)) return;
+    if (await this.#try(batches)) return;
     await this.#session.execute(BACK);
     for (const { program } of batches) this.#careful.set(program, CAREFUL_WRITES);
-    await this.#oneByOne(changes, tolerant);
+    await this.#oneByOne(changes);
   }
 
   /** A table that needed its order lately is likely to need it again. */
@@ -96,8 +96,8 @@ class SessionWriter {
   }
 
   /** @returns false when it failed for a reason that lies in the rows or their order */
-  async #try(batches: readonly Batch[], tolerant: boolean): Promise<boolean> {
-    const parts = batches.flatMap((batch) => this.#parts(batch, tolerant));
+  async #try(batches: readonly Batch[]): Promise<boolean> {
+    const parts = batches.flatMap((batch) => this.#parts(batch));
     try {
       let waiting: RowStatement[] = [{ sql: SAVE, expected: undefined }];
       for (const part of parts) {
@@ -118,10 +118,10 @@ class SessionWriter {
     }
   }
 
-  #parts(batch: Batch, tolerant: boolean): Part[] {
+  #parts(batch: Batch): Part[] {
     const table = this.#tables.of(batch.program);
     const { changes, kind } = batch;
-    if (kind === "insert" && !tolerant && changes.length >= COPY_ROWS && table.columns.length > 0)
+    if (kind === "insert" && changes.length >= COPY_ROWS && table.columns.length > 0)
       return [{ kind: "copy", table, changes }];
     const parts: Part[] = [];
     for (let at = 0; at < changes.length; at += MAX_BATCH_ROWS) {
@@ -129,7 +129,7 @@ class SessionWriter {
         changes.length <= MAX_BATCH_ROWS
           ? batch
           : { ...batch, changes: changes.slice(at, at + MAX_BATCH_ROWS) };
-      parts.push({ kind: "statement", statement: batchStatement(table, piece, tolerant) });
+      parts.push({ kind: "statement", statement: batchStatement(table, piece) });
     }
     return parts;
   }
@@ -151,11 +151,11 @@ class SessionWriter {
   }
 
   /** @throws ApplyIncident for the first row that cannot be applied */
-  async #oneByOne(changes: readonly RowChange[], tolerant: boolean): Promise<void> {
+  async #oneByOne(changes: readonly RowChange[]): Promise<void> {
     const singles = inRuns(changes).flatMap(({ program, shape, changes: run }) =>
       run.map((change) => {
         const table = this.#tables.of(program);
-        const statement = this.#named(singleStatement(table, change, shape, tolerant));
+        const statement = this.#named(singleStatement(table, change, shape));
         return { change, statement };
       }),
     );

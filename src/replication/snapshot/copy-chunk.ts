@@ -160,7 +160,7 @@ async function applyDeferred(
       bound.set(change.relation, program);
       changes.push(...rowChanges(program, change));
     }
-    if (changes.length > 0) await deps.writeRows(target, changes, false);
+    if (changes.length > 0) await deps.writeRows(target, changes);
   }
   return true;
 }
