@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ReplicationItem, ReplicationStream } from "../admin/ports.ts";
+import { bytesInWords, durationInWords } from "../replication/words.ts";
 import { printJson } from "./command.ts";
 import type { Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
@@ -68,13 +69,13 @@ async function follow(
 
 function progressLine({ phase, detail, copy, forward }: ReplicationItem): string {
   if (phase !== "copying") {
-    const lag = forward.lagBytes === null ? "" : `, ${bytes(forward.lagBytes)} behind`;
+    const lag = forward.lagBytes === null ? "" : `, ${bytesInWords(forward.lagBytes)} behind`;
     return `${phase}: ${detail}${lag}`;
   }
   const { rows, estimatedRows, rowsPerSecond, etaMs } = copy;
   const share = estimatedRows === 0 ? 0 : Math.min(1, rows / estimatedRows);
   const bar = "█".repeat(Math.round(share * BAR_WIDTH)).padEnd(BAR_WIDTH, "░");
-  const left = etaMs === null ? "" : `, ${duration(etaMs)} left`;
+  const left = etaMs === null ? "" : `, ${durationInWords(etaMs / 1000)} left`;
   const rate = `${count(Math.round(rowsPerSecond))} rows/s`;
   return `copying ${bar} ${percent(rows, Math.max(rows, estimatedRows))}, ${count(rows)} rows, ${rate}${left}`;
 }
@@ -120,25 +121,12 @@ function streamText(stream: ReplicationStream): string {
   return [
     state,
     position === null ? "" : `at ${position}`,
-    lagBytes === null ? "" : `${bytes(lagBytes)} behind`,
+    lagBytes === null ? "" : `${bytesInWords(lagBytes)} behind`,
     lagMs === null ? "" : `${milliseconds(lagMs)} ms late`,
     `${count(insert + update + removed)} rows applied`,
-    retainedBytes === null ? "" : `${bytes(retainedBytes)} of log kept`,
+    retainedBytes === null ? "" : `${bytesInWords(retainedBytes)} of log kept`,
     detail,
   ]
     .filter((part) => part !== "")
     .join(", ");
-}
-
-const UNITS = ["bytes", "kB", "MB", "GB", "TB"] as const;
-
-function bytes(value: number): string {
-  const power = value < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(value) / 3));
-  return `${(value / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${UNITS[power]}`;
-}
-
-function duration(ms: number): string {
-  const seconds = Math.ceil(ms / 1000);
-  if (seconds < 90) return `${seconds} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }

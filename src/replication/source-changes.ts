@@ -6,6 +6,7 @@ import type { MappingInput } from "./mapping/mapping-input.ts";
 import type { TableMapping } from "./mapping/row-program.ts";
 import type { StreamNames } from "./names.ts";
 import type { SourceRelation } from "./source/source-transaction.ts";
+import { quoteLiteral } from "./table-shape.ts";
 
 /** Tables have changed and the policy has dealt with it: a new run has to look at them anew. Nothing has failed. */
 export class TablesChanged extends Error {}
@@ -94,8 +95,7 @@ export function settle(outcome: DdlOutcome, tell: (sentence: string) => void): s
  * applier's own row, which it may hold at that moment.
  */
 function markOf(stream: string): string {
-  const name = `'${stream.replaceAll("'", "''")}'`;
-  return `INSERT INTO twinwire.progress (stream, worker, epoch, pos) VALUES (${name}, ${MARK_WORKER}, 0, '0/0')
+  return `INSERT INTO twinwire.progress (stream, worker, epoch, pos) VALUES (${quoteLiteral(stream)}, ${MARK_WORKER}, 0, '0/0')
     ON CONFLICT (stream, worker) DO UPDATE SET updated_at = pg_catalog.clock_timestamp()`;
 }
 

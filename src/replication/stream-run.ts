@@ -21,7 +21,7 @@ import type { ChunkRouter } from "./snapshot/chunk-router.ts";
 import { openSourceChanges } from "./source-changes.ts";
 import type { SourceChanges } from "./source-changes.ts";
 import { ensurePublication, publicationDrift } from "./source/publication.ts";
-import { emitHeartbeat, ensureSlot, slotState } from "./source/slot.ts";
+import { ensureSlot, slotState } from "./source/slot.ts";
 import { openSourceStream } from "./source/source-stream.ts";
 import type { SourceRelation } from "./source/source-transaction.ts";
 import type { TaskGroup } from "./task-group.ts";
@@ -209,7 +209,7 @@ export class StreamRun {
     };
   }
 
-  /** Beats the canary, looks whether it arrives, and keeps a quiet source's slot moving. */
+  /** Beats the canary, which keeps a quiet source's slot moving as well, and looks whether it arrives. */
   async #watch(running: RunningStream): Promise<void> {
     const { sessions, migration, group, clock } = this.#deps;
     const source = await sessions.open(this.#source);
@@ -217,7 +217,6 @@ export class StreamRun {
     let seen = await lastBeat(target, migration, this.#source);
     group.every(LOOK_MS, async () => {
       await beat(source, migration, this.#source);
-      await emitHeartbeat(source, migration);
       await this.#checkPublication(source);
       running.retainedBytes = (await slotState(source, this.names))?.retainedBytes;
       const now = await lastBeat(target, migration, this.#source);

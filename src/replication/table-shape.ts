@@ -51,6 +51,12 @@ export function quoteIdent(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** A text as SQL writes it, whatever `standard_conforming_strings` says. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return text.includes("\\") ? `E${quoted.replaceAll("\\", "\\\\")}` : quoted;
+}
+
 /** As SQL names it. */
 export function quoteTable({ schema, name }: TableName): string {
   return `${quoteIdent(schema)}.${quoteIdent(name)}`;

@@ -1,11 +1,6 @@
 import t from "tap";
 import { dropPublication, ensurePublication } from "../../src/replication/source/publication.ts";
-import {
-  dropSlot,
-  emitHeartbeat,
-  ensureSlot,
-  slotState,
-} from "../../src/replication/source/slot.ts";
+import { dropSlot, ensureSlot, slotState } from "../../src/replication/source/slot.ts";
 import { FORWARD, readTo, REVERSE, sourceSide } from "./source-side.ts";
 
 await t.test("tables are the same object while they stay as they are", async (test) => {
@@ -111,7 +106,9 @@ await t.test("a quiet source is told that nothing needs to be kept", async (test
   await side.sql("CREATE TABLE items (id int PRIMARY KEY); CREATE TABLE other (id int)");
   const stream = await side.open(await side.prepare("items"));
   const session = await side.work();
-  await emitHeartbeat(session, "beat");
+  await session.query({
+    sql: "SELECT pg_catalog.pg_logical_emit_message(false, 'twinwire', 'beat')",
+  });
   const first = await stream.next();
   test.match(first, { kind: "message", prefix: "twinwire" });
   await side.sql("INSERT INTO other SELECT generate_series(1, 100000)");

@@ -2,7 +2,7 @@ import { castOf } from "../mapping/cast.ts";
 import type { MappedTable } from "../mapping/mapping-input.ts";
 import type { TableMapping } from "../mapping/row-program.ts";
 import { factOfColumn } from "../mapping/type-facts.ts";
-import { quoteIdent, quoteTable, tableKey } from "../table-shape.ts";
+import { quoteIdent, quoteLiteral, quoteTable, tableKey } from "../table-shape.ts";
 import type { ColumnShape } from "../table-shape.ts";
 import type { ColumnDescription } from "./table-description.ts";
 import type { TableChange } from "./table-changes.ts";
@@ -96,7 +96,7 @@ function added(
       "nothing is lost if the table is empty, and it can only be added so if it is",
     );
   }
-  const value = column.missing === null ? constantOf(column.default) : quoteText(column.missing);
+  const value = column.missing === null ? constantOf(column.default) : quoteLiteral(column.missing);
   const setDefault = `ALTER TABLE ${table} ALTER COLUMN ${name} SET DEFAULT ${column.default};`;
   if (value === undefined) {
     return advice(
@@ -117,12 +117,6 @@ function constantOf(expression: string): string | undefined {
   return /^('([^']|'')*'|-?\d+(\.\d+)?|true|false|NULL)(::[\w ."()[\],]+)?$/.test(expression)
     ? expression
     : undefined;
-}
-
-function quoteText(text: string): string {
-  return text.includes("\\")
-    ? `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`
-    : `'${text.replaceAll("'", "''")}'`;
 }
 
 function dropped(column: ColumnDescription, mapping: TableMapping): TargetChange {
@@ -194,7 +188,7 @@ function labelsChanged(
   if (target.typeOid < FIRST_USER_OID) return NOTHING_TO_DO;
   const fresh = labels.filter((label) => before.labels?.includes(label) !== true);
   const sql = fresh.map(
-    (label) => `ALTER TYPE ${target.typeName} ADD VALUE IF NOT EXISTS ${quoteText(label)};`,
+    (label) => `ALTER TYPE ${target.typeName} ADD VALUE IF NOT EXISTS ${quoteLiteral(label)};`,
   );
   return {
     sql,

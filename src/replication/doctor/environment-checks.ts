@@ -1,6 +1,6 @@
-import { quoteIdent } from "../table-shape.ts";
+import { quoteIdent, quoteLiteral } from "../table-shape.ts";
 import type { Check, Exam } from "./exam.ts";
-import { onBothSides, quoteLiteral, sideName, texts } from "./exam.ts";
+import { onBothSides, sideName, texts } from "./exam.ts";
 import type { DoctorSide, Finding } from "./finding.ts";
 import { about } from "./finding.ts";
 

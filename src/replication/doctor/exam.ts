@@ -64,9 +64,3 @@ export function oidsOf(exam: Exam, side: DoctorSide): string {
 export function texts(row: AdminRows[number], count: number): string[] {
   return Array.from({ length: count }, (_unused, index) => row[index] ?? "");
 }
-
-/** As SQL writes a text. */
-export function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''")}'`;
-  return text.includes("\\") ? `E${quoted.replaceAll("\\", "\\\\")}` : quoted;
-}

@@ -1,7 +1,7 @@
 import { OWN_SCHEMA, streamNames } from "../names.ts";
-import { quoteIdent, tableKey } from "../table-shape.ts";
+import { quoteIdent, quoteLiteral, tableKey } from "../table-shape.ts";
 import type { Check } from "./exam.ts";
-import { onBothSides, quoteLiteral, sideName, texts } from "./exam.ts";
+import { onBothSides, sideName, texts } from "./exam.ts";
 import type { Finding } from "./finding.ts";
 import { about } from "./finding.ts";
 import { bytesInWords } from "../words.ts";

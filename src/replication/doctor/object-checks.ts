@@ -1,6 +1,6 @@
-import { quoteIdent } from "../table-shape.ts";
+import { quoteIdent, quoteLiteral } from "../table-shape.ts";
 import type { Check } from "./exam.ts";
-import { oidsOf, quoteLiteral, texts } from "./exam.ts";
+import { oidsOf, texts } from "./exam.ts";
 import type { Finding } from "./finding.ts";
 import { about } from "./finding.ts";
 

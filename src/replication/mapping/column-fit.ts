@@ -1,4 +1,4 @@
-import { tableKey } from "../table-shape.ts";
+import { quoteLiteral, tableKey } from "../table-shape.ts";
 import type { ColumnShape } from "../table-shape.ts";
 import { castOf } from "./cast.ts";
 import type { Findings, ProgramPlan, SideFacts } from "./program-plan.ts";
@@ -111,9 +111,7 @@ function checkLabels(plan: ProgramPlan, { source, from, to }: Pair, found: Findi
   if (from.labels === undefined || to.labels === undefined) return;
   const missing = from.labels.filter((label) => !to.labels?.includes(label));
   if (missing.length === 0) return;
-  const sql = missing.map(
-    (label) => `ALTER TYPE ${to.typeName} ADD VALUE '${label.replaceAll("'", "''")}';`,
-  );
+  const sql = missing.map((label) => `ALTER TYPE ${to.typeName} ADD VALUE ${quoteLiteral(label)};`);
   const labels = missing.map((label) => `'${label}'`).join(", ");
   const message = `column "${source.name}" of ${tableKey(plan.source)} may hold ${labels}, which ${to.typeName} has not`;
   if (plan.isStrict) found.problem(message, sql.join(" "));

@@ -1,4 +1,5 @@
 import type { ValueFit } from "./row-program.ts";
+import { quoteLiteral } from "../table-shape.ts";
 
 /** Since PostgreSQL 16 the server tells whether it could read a text as a type. */
 const INPUT_IS_VALID = 160_000;
@@ -144,7 +145,7 @@ export function floatFit(bits: 16 | 32 | 64, type: string, isNumber: boolean): V
 /** One of the enum's labels; anything else is refused by the database. */
 export function labelFit(labels: readonly string[], type: string): ValueFit {
   const known = new Set(labels);
-  const list = labels.map((label) => `'${label.replaceAll("'", "''")}'`).join(", ");
+  const list = labels.map(quoteLiteral).join(", ");
   return {
     words: `that are no label of ${type}`,
     isSilent: false,
@@ -170,7 +171,7 @@ function inputMisfit(type: string): NonNullable<ValueFit["misfit"]> {
   return (column, serverVersion) =>
     serverVersion < INPUT_IS_VALID
       ? undefined
-      : `NOT pg_catalog.pg_input_is_valid(${column}::text, '${type.replaceAll("'", "''")}')`;
+      : `NOT pg_catalog.pg_input_is_valid(${column}::text, ${quoteLiteral(type)})`;
 }
 
 /** Significant digits, and the power of ten of the last one; undefined for what is no finite number. */

@@ -1,6 +1,6 @@
 import type { WorkSession } from "../../upstream/work-session.ts";
-import { quoteLiteral } from "./copy-sql.ts";
 import type { CopiedTable } from "./copied-table.ts";
+import { quoteLiteral } from "../table-shape.ts";
 
 /**
  * What a column's values are compared as: its type, beneath domains, and its collation. Since PostgreSQL 9.1. `$1` the table, `$2`

@@ -1,13 +1,8 @@
 import { CodedError } from "../../base/errors.ts";
 import type { ColumnStep, RowFilter, RowProgram } from "../mapping/row-program.ts";
-import { quoteIdent, quoteTable, tableKey } from "../table-shape.ts";
+import { quoteIdent, quoteLiteral, quoteTable, tableKey } from "../table-shape.ts";
 import type { TableShape } from "../table-shape.ts";
 import type { ChunkRange } from "./chunk-table.ts";
-
-/** For `standard_conforming_strings`, on since PostgreSQL 9.1. */
-export function quoteLiteral(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
 
 /** A table's own rows and those of its partitions, but not those of tables that inherit from it. */
 export function fromTable(table: TableShape): string {

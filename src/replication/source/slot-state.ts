@@ -1,7 +1,8 @@
 import { CodedError } from "../../base/errors.ts";
-import type { AdminRows } from "../../upstream/admin-client.ts";
 import { formatPosition, parseLsn } from "../../wire/position.ts";
 import type { Lsn } from "../../wire/position.ts";
+import type { Ask } from "../read-shapes.ts";
+import { quoteLiteral } from "../table-shape.ts";
 
 /** A slot as its server describes it. Bytes are of the log. */
 export type SlotState = {
@@ -21,9 +22,6 @@ export type SlotState = {
   readonly safeWalBytes: number | undefined;
 };
 
-/** Asks one statement without values. */
-export type Ask = (sql: string) => Promise<AdminRows>;
-
 /** Since PostgreSQL 13. */
 function slotSql(name: string, serverVersion: number): string {
   const why =
@@ -38,10 +36,6 @@ function slotSql(name: string, serverVersion: number): string {
              THEN pg_catalog.pg_last_wal_receive_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn),
            safe_wal_size
       FROM pg_catalog.pg_replication_slots WHERE slot_name = ${quoteLiteral(name)}`;
-}
-
-export function quoteLiteral(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
 
 /** @returns undefined where there is none of this name */

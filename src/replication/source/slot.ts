@@ -6,14 +6,15 @@ import type { WorkSession } from "../../upstream/work-session.ts";
 import type { Lsn } from "../../wire/position.ts";
 import type { StreamNames } from "../names.ts";
 import { checkSlot, readSlotState } from "./slot-state.ts";
-import type { Ask, SlotState } from "./slot-state.ts";
+import { asking } from "../read-shapes.ts";
+import type { SlotState } from "./slot-state.ts";
 
 /** @returns undefined where there is no slot of this stream */
 export async function slotState(
   session: WorkSession,
   names: Pick<StreamNames, "slot">,
 ): Promise<SlotState | undefined> {
-  return await readSlotState(asker(session), session.serverVersion, names.slot);
+  return await readSlotState(asking(session), session.serverVersion, names.slot);
 }
 
 /**
@@ -69,16 +70,4 @@ export async function dropSlot(
       await delay(RETRY_MS);
     }
   }
-}
-
-/** Since PostgreSQL 9.6; readers see it since 14. */
-const HEARTBEAT_SQL = "SELECT pg_catalog.pg_logical_emit_message(false, 'twinwire', $1)";
-
-/** Writes a message outside of transactions into the log, so that a quiet source's slot moves on. */
-export async function emitHeartbeat(session: WorkSession, content: string): Promise<void> {
-  await session.query({ sql: HEARTBEAT_SQL, values: [content], name: "twinwire_heartbeat" });
-}
-
-function asker(session: WorkSession): Ask {
-  return async (sql) => (await session.query({ sql })).rows;
 }

@@ -11,10 +11,11 @@ import { WorkError } from "../../upstream/work-error.ts";
 import { formatPosition } from "../../wire/position.ts";
 import type { Lsn } from "../../wire/position.ts";
 import type { StreamNames } from "../names.ts";
-import { checkSlot, quoteLiteral, readSlotState } from "./slot-state.ts";
+import { checkSlot, readSlotState } from "./slot-state.ts";
 import { sourceError } from "./source-error.ts";
 import { SourceQueue } from "./source-queue.ts";
 import type { SourceStream } from "./source-transaction.ts";
+import { quoteLiteral } from "../table-shape.ts";
 
 export type SourceOptions = {
   readonly target: AdminTarget;
