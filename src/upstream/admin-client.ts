@@ -1,9 +1,9 @@
 import { Client } from "pg";
 import type { QueryArrayResult } from "pg";
 import { CodedError } from "../base/errors.ts";
-import type { DialDeps, DialOutcome } from "./dial.ts";
+import type { DialDeps } from "./dial.ts";
 import { dial } from "./dial.ts";
-import { errorFields } from "../wire/postgres/error-response.ts";
+import { loggedIn } from "./login-outcome.ts";
 import { LoggedInStream } from "./logged-in-stream.ts";
 import type { ServerAddress } from "./server-address.ts";
 
@@ -120,7 +120,7 @@ async function connect(
     },
     deps,
   );
-  const stream = new LoggedInStream(sessionOf(outcome, target));
+  const stream = new LoggedInStream(loggedIn(outcome, target));
   // All that pg would otherwise look for in the environment is said here.
   const client = new Client({
     stream: () => stream,
@@ -137,22 +137,6 @@ async function connect(
   client.on("end", onLost);
   await client.connect();
   return client;
-}
-
-function sessionOf(outcome: DialOutcome, { host, port, user }: AdminTarget) {
-  switch (outcome.kind) {
-    case "ready":
-      return outcome.server;
-    case "failed":
-      throw outcome.error;
-    case "refused": {
-      const message = errorFields(outcome.errorFrame).get("M") ?? "";
-      throw new CodedError(
-        "backend_refused",
-        `${host}:${port} refused the login of "${user}": ${message} (SQLSTATE ${outcome.sqlstate})`,
-      );
-    }
-  }
 }
 
 async function run(

@@ -1,9 +1,7 @@
-import { CodedError } from "../base/errors.ts";
-import { errorFields } from "../wire/postgres/error-response.ts";
 import type { AdminTarget } from "./admin-client.ts";
 import { dial } from "./dial.ts";
 import type { DialDeps, Dialled } from "./dial.ts";
-import { speakable } from "./work-error.ts";
+import { loggedIn } from "./login-outcome.ts";
 
 /** What a session of Twinwire's own is opened with. */
 export type WorkOptions = {
@@ -54,17 +52,7 @@ export async function dialForWork(
     },
     deps,
   );
-  switch (outcome.kind) {
-    case "ready":
-      return outcome.server;
-    case "failed":
-      throw outcome.error;
-    case "refused": {
-      const said = speakable(errorFields(outcome.errorFrame));
-      const where = `${target.host}:${target.port}`;
-      throw new CodedError("backend_refused", `${where} refused the login of "${user}": ${said}`);
-    }
-  }
+  return loggedIn(outcome, target);
 }
 
 /** As in `server_version_num`, from what the server calls itself: `16.14 (Debian …)`, `9.6.24`, `18beta1`. */
