@@ -1,9 +1,9 @@
 import { CodedError } from "../base/errors.ts";
 import type { WorkSession } from "../upstream/work-session.ts";
 import { CANARY } from "./canary.ts";
-import { compileMapping } from "./mapping/compile-mapping.ts";
 import type { CompiledMapping } from "./mapping/compile-mapping.ts";
 import type { MappingInput } from "./mapping/mapping-input.ts";
+import { compileTried } from "./mapping/read-mapping.ts";
 import { readShapesThere, targetNameOf } from "./mapping/mapping-input.ts";
 import { OWN_SCHEMA_SQL } from "./own-schema.ts";
 import { asking, readTableShapes } from "./read-shapes.ts";
@@ -42,7 +42,10 @@ export async function compile(
     old: await readTableShapes(asking(old), [CANARY]),
     new: await readTableShapes(asking(fresh), [CANARY]),
   };
-  const compiled = compileMapping(input, [...sources, ...own.old], [...targets, ...own.new]);
+  const compiled = await compileTried(old, fresh, input, {
+    sources: [...sources, ...own.old],
+    targets: [...targets, ...own.new],
+  });
   if (compiled.problems.length === 0) return compiled;
   const lines = compiled.problems.map(({ table, message, cure }) => `${table}: ${message} ${cure}`);
   throw new CodedError("refused_by_guard", lines.join("\n"));

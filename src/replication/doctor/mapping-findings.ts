@@ -1,9 +1,7 @@
 import type { WorkSession } from "../../upstream/work-session.ts";
-import { compileMapping } from "../mapping/compile-mapping.ts";
 import { readShapesThere, targetNameOf } from "../mapping/mapping-input.ts";
 import type { MappingInput } from "../mapping/mapping-input.ts";
-import { probeCasts } from "../mapping/probe-casts.ts";
-import { readTypeFacts } from "../mapping/type-facts.ts";
+import { compileTried } from "../mapping/read-mapping.ts";
 import { asking, readTableShapes } from "../read-shapes.ts";
 import { tableKey } from "../table-shape.ts";
 import type { TableName } from "../table-shape.ts";
@@ -31,16 +29,16 @@ export async function mappingFindings(
     askOld,
     tables.filter((table) => there.has(tableKey(targetNameOf(input, table)))),
   );
-  const facts = {
-    source: await readTypeFacts(askOld, sources),
-    target: await readTypeFacts(askNew, targets),
-  };
   const known = new Set(sources.map(tableKey));
   const tablesOfInput = input.tables.filter(({ table }) => known.has(tableKey(table)));
-  const compiled = compileMapping({ ...input, tables: tablesOfInput }, sources, targets, facts);
-  const problems = [...compiled.problems, ...(await probeCasts(old, fresh, compiled.doubts))];
+  const compiled = await compileTried(
+    old,
+    fresh,
+    { ...input, tables: tablesOfInput },
+    { sources, targets },
+  );
   return [
-    ...problems.map(({ table, message, cure }) => ({
+    ...compiled.problems.map(({ table, message, cure }) => ({
       ...about("mapping", "blocker", "new", table),
       sentence: `${table}: ${message}; ${cure}`,
     })),

@@ -1,5 +1,7 @@
 import type { WorkSession } from "../../upstream/work-session.ts";
 import { asking, readTableShapes } from "../read-shapes.ts";
+import type { TableShape } from "../table-shape.ts";
+import { tableKey } from "../table-shape.ts";
 import { expandTables } from "../table-patterns.ts";
 import { compileMapping } from "./compile-mapping.ts";
 import type { CompiledMapping } from "./compile-mapping.ts";
@@ -19,21 +21,31 @@ export async function readMapping(
   patterns: readonly string[],
   input: MappingInput,
 ): Promise<CompiledMapping> {
-  const [askOld, askNew] = [asking(old), asking(fresh)];
-  const sources = await readTableShapes(askOld, await expandTables(askOld, patterns));
+  const ask = asking(old);
+  const sources = await readTableShapes(ask, await expandTables(ask, patterns));
   const targets = await readShapesThere(
-    askNew,
+    asking(fresh),
     sources.map((source) => targetNameOf(input, source)),
   );
+  return await compileTried(old, fresh, input, { sources, targets });
+}
+
+/** What becomes of tables of OLD in those of NEW, by what both know of their types, and with doubtful ones tried. @throws CodedError */
+export async function compileTried(
+  old: WorkSession,
+  fresh: WorkSession,
+  input: MappingInput,
+  { sources, targets }: Readonly<Record<"sources" | "targets", readonly TableShape[]>>,
+): Promise<CompiledMapping> {
   const compiled = compileMapping(input, sources, targets, {
-    source: await readTypeFacts(askOld, sources),
-    target: await readTypeFacts(askNew, targets),
+    source: await readTypeFacts(asking(old), sources),
+    target: await readTypeFacts(asking(fresh), targets),
   });
   const tried = await probeCasts(old, fresh, compiled.doubts);
   const failed = new Set(tried.map(({ table }) => table));
   return {
     ...compiled,
-    tables: compiled.tables.filter(({ source }) => !failed.has(`${source.schema}.${source.name}`)),
+    tables: compiled.tables.filter(({ source }) => !failed.has(tableKey(source))),
     problems: [...compiled.problems, ...tried],
   };
 }
