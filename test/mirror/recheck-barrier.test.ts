@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import t from "tap";
 import { systemClock } from "../../src/base/clock.ts";
 import { openComparer } from "../../src/compare/compare.ts";
@@ -16,6 +15,7 @@ import { openAnalyser } from "../../src/sql/analyser.ts";
 import { dial } from "../../src/upstream/dial.ts";
 import { queryMessage } from "../../src/wire/postgres/frontend-messages.ts";
 import { DATABASE, PASSWORD, USER, startTwoSides } from "./two-sides.ts";
+import { writeWithoutRest } from "./restless-writer.ts";
 
 const sides = await startTwoSides();
 t.teardown(() => sides.stop());
@@ -26,18 +26,7 @@ await sides.both(`
 await sides.on("old", "select pg_create_logical_replication_slot('feed', 'test_decoding')");
 const analyser = await openAnalyser();
 
-/** A writer that never rests. */
-const writer = new pg.Client(sides.old.url(DATABASE));
-await writer.connect();
-let writing = true;
-const written = (async () => {
-  while (writing) await writer.query("update hot set n = n + 1");
-})();
-t.teardown(async () => {
-  writing = false;
-  await written;
-  await writer.end();
-});
+t.teardown(await writeWithoutRest(sides.old.url(DATABASE), "update hot set n = n + 1"));
 
 /**
  * Fills NEW from OLD's log, and only when it is asked to hold it at a snapshot: with all transactions that the snapshot

@@ -32,18 +32,12 @@ import type { WorkSession } from "../../src/upstream/work-session.ts";
 import { parseLsn } from "../../src/wire/position.ts";
 import type { Lsn } from "../../src/wire/position.ts";
 import { eventually } from "./work-pair.ts";
+import { NO_TLS } from "../upstream/no-tls.ts";
 
 const NAMES = streamNames("moving", "forward");
 const OPPOSITE = streamNames("moving", "reverse");
 const DIAL = { random: randomBytes };
 /** Nothing here may load the test framework: it tracks every promise, which a measurement would see. */
-const NO_TLS = {
-  mode: "disable",
-  rootCert: undefined,
-  cert: undefined,
-  key: undefined,
-  channelBinding: "disable",
-} as const;
 type Major = 14 | 16 | 18;
 
 /** A database of its own on one of the servers. */

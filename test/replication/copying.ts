@@ -28,6 +28,7 @@ import { openSourceStream } from "../../src/replication/source/source-stream.ts"
 import { expandTables } from "../../src/replication/table-patterns.ts";
 import { tableKey } from "../../src/replication/table-shape.ts";
 import { SerialApplier } from "./serial-applier.ts";
+import { NO_TLS } from "../upstream/no-tls.ts";
 
 export type CopyingOptions = {
   readonly source: string;
@@ -193,13 +194,7 @@ function targetOf(url: string): AdminTarget {
   return {
     host: hostname,
     port: Number(port),
-    tls: {
-      mode: "disable",
-      rootCert: undefined,
-      cert: undefined,
-      key: undefined,
-      channelBinding: "prefer",
-    },
+    tls: NO_TLS,
     user: decodeURIComponent(username),
     password: decodeURIComponent(password),
     database: decodeURIComponent(pathname.slice(1)),

@@ -13,6 +13,7 @@ import { AdminQueryError, openAdminClient } from "../../src/upstream/admin-clien
 import type { AdminClient } from "../../src/upstream/admin-client.ts";
 import { dial } from "../../src/upstream/dial.ts";
 import { errorFields } from "../../src/wire/postgres/error-response.ts";
+import { NO_TLS } from "../upstream/no-tls.ts";
 
 export type Side = "old" | "new";
 export const DATABASE = "shop";
@@ -26,14 +27,6 @@ export type Pair = Readonly<Record<Side, EmbeddedPostgres>> & {
   stop(): Promise<void>;
 };
 
-const TLS = {
-  mode: "disable",
-  rootCert: undefined,
-  cert: undefined,
-  key: undefined,
-  channelBinding: "prefer",
-} as const;
-
 export async function startPair(old: PostgresOptions, fresh: PostgresOptions): Promise<Pair> {
   const [one, two] = await Promise.all([startPostgres(old), startPostgres(fresh)]);
   const servers = { old: one, new: two };
@@ -44,7 +37,7 @@ export async function startPair(old: PostgresOptions, fresh: PostgresOptions): P
     user: role,
     password: password ?? servers[side].password,
     database: DATABASE,
-    tls: TLS,
+    tls: NO_TLS,
   });
   for (const server of [one, two]) await runAll(server.url(), [`create database ${DATABASE}`]);
   return {

@@ -1,8 +1,8 @@
 /** Data that never stands still gives no false alarm where Twinwire fills NEW and its applier is held for rechecks. */
-import pg from "pg";
 import t from "tap";
 import { startTwoSides, DATABASE } from "../mirror/two-sides.ts";
 import { startReplicating } from "./replicating.ts";
+import { writeWithoutRest } from "../mirror/restless-writer.ts";
 
 const READS = 40;
 
@@ -18,18 +18,8 @@ const twinwire = await startReplicating(sides, {
 t.teardown(() => twinwire.stop());
 await twinwire.startReplication();
 
-/** A writer that never rests, past Twinwire. */
-const writer = new pg.Client(sides.old.url(DATABASE));
-await writer.connect();
-let writing = true;
-const written = (async () => {
-  while (writing) await writer.query("update hot set n = n + 1");
-})();
-t.teardown(async () => {
-  writing = false;
-  await written;
-  await writer.end();
-});
+// Past Twinwire.
+t.teardown(await writeWithoutRest(sides.old.url(DATABASE), "update hot set n = n + 1"));
 
 await t.test("what only moves is never called divergent", async (test) => {
   const client = await twinwire.client();

@@ -13,14 +13,7 @@ import { expandTables } from "../../src/replication/table-patterns.ts";
 import { openWorkSession } from "../../src/upstream/work-session.ts";
 import { DATABASE, startPair } from "./doctor-pair.ts";
 import type { Pair, Side } from "./doctor-pair.ts";
-
-const TLS = {
-  mode: "disable",
-  rootCert: undefined,
-  cert: undefined,
-  key: undefined,
-  channelBinding: "prefer",
-} as const;
+import { NO_TLS } from "../upstream/no-tls.ts";
 
 function target(pair: Pair, side: Side) {
   return {
@@ -29,7 +22,7 @@ function target(pair: Pair, side: Side) {
     user: "postgres",
     password: pair[side].password,
     database: DATABASE,
-    tls: TLS,
+    tls: NO_TLS,
   };
 }
 

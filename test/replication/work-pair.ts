@@ -6,6 +6,7 @@ import { asking } from "../../src/replication/read-shapes.ts";
 import type { Ask } from "../../src/replication/read-shapes.ts";
 import { openWorkSession } from "../../src/upstream/work-session.ts";
 import type { WorkSession } from "../../src/upstream/work-session.ts";
+import { NO_TLS } from "../upstream/no-tls.ts";
 
 /** A server and a session of ours in its database `postgres`, as the superuser. */
 export type WorkSide = {
@@ -40,13 +41,7 @@ export function workSession(
       user,
       password,
       database: "postgres",
-      tls: {
-        mode: "disable",
-        rootCert: undefined,
-        cert: undefined,
-        key: undefined,
-        channelBinding: "disable",
-      },
+      tls: NO_TLS,
     },
     { connectTimeoutMs: 10_000, applicationName: "twinwire test" },
     { random: randomBytes },

@@ -12,6 +12,7 @@ import {
 } from "../../src/upstream/positions.ts";
 import { formatPosition } from "../../src/wire/position.ts";
 import { until } from "../mirror/mirrored.ts";
+import { NO_TLS } from "./no-tls.ts";
 
 const [old, fresh] = await Promise.all([
   startPostgres({ major: 14 }),
@@ -20,15 +21,8 @@ const [old, fresh] = await Promise.all([
 t.teardown(() => Promise.all([old.stop(), fresh.stop()]));
 
 function adminOf({ host, port, superuser, password }: EmbeddedPostgres): AdminClient {
-  const tls = {
-    mode: "disable",
-    rootCert: undefined,
-    cert: undefined,
-    key: undefined,
-    channelBinding: "disable",
-  } as const;
   return openAdminClient(
-    { host, port, tls, user: superuser, password, database: "postgres" },
+    { host, port, tls: NO_TLS, user: superuser, password, database: "postgres" },
     { connectTimeoutMs: 10_000, statementTimeoutMs: 10_000 },
     { random: randomBytes },
   );

@@ -11,20 +11,13 @@ import { dial } from "../../src/upstream/dial.ts";
 import type { DialDeps, Dialled, DialOutcome, DialRequest } from "../../src/upstream/dial.ts";
 import type { ServerAddress, ServerTls } from "../../src/upstream/server-address.ts";
 import { queryMessage } from "../../src/wire/postgres/frontend-messages.ts";
+import { NO_TLS } from "./no-tls.ts";
 
 export const deps: DialDeps = { random: randomBytes };
 
-const PLAIN: ServerTls = {
-  mode: "disable",
-  rootCert: undefined,
-  cert: undefined,
-  key: undefined,
-  channelBinding: "prefer",
-};
-
 /** An address on this machine, without TLS unless `tls` says more. */
 export function at(port: number, tls: Partial<ServerTls> = {}, host = "127.0.0.1"): ServerAddress {
-  return { host, port, tls: { ...PLAIN, ...tls } };
+  return { host, port, tls: { ...NO_TLS, ...tls } };
 }
 
 type Wish = { readonly user: string; readonly password?: string; readonly database?: string };

@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
+import type { Writable } from "node:stream";
 import { once } from "node:events";
 
 /**
@@ -25,11 +27,14 @@ const CLEAR_AWAY = `
   while ! rm -rf "$1" && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done`;
 
 /**
- * Clears the server away when this process is gone, whatever ended it (SIGKILL too): a shell in a session of
- * its own sees the pipe close. The returned function has it done now.
+ * Runs a script in a session of its own, whose standard input ends with this process, whatever ended it (SIGKILL too). It
+ * keeps nobody from ending.
  */
-export function clearAwayWithThisProcess(folder: string): () => Promise<void> {
-  const watcher = spawn("/bin/sh", ["-c", CLEAR_AWAY, "twinwire-clear-away", folder], {
+export function watchThisProcess(
+  script: string,
+  ...args: readonly string[]
+): ChildProcessByStdio<Writable, null, null> {
+  const watcher = spawn("/bin/sh", ["-c", script, ...args], {
     cwd: "/",
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
@@ -37,6 +42,15 @@ export function clearAwayWithThisProcess(folder: string): () => Promise<void> {
   watcher.unref();
   (watcher.stdin as typeof watcher.stdin & { unref(): void }).unref();
   watcher.stdin.on("error", () => {}); // it may be gone first when everything is being ended
+  return watcher;
+}
+
+/**
+ * Clears the server away when this process is gone, whatever ended it (SIGKILL too): a shell in a session of
+ * its own sees the pipe close. The returned function has it done now.
+ */
+export function clearAwayWithThisProcess(folder: string): () => Promise<void> {
+  const watcher = watchThisProcess(CLEAR_AWAY, "twinwire-clear-away", folder);
   return async (): Promise<void> => {
     if (watcher.exitCode !== null || watcher.signalCode !== null) return;
     watcher.ref();

@@ -11,6 +11,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { DEMO_DATABASE, DEMO_USER } from "./databases.ts";
 import type { DemoDatabases } from "./databases.ts";
+import { watchThisProcess } from "./clear-away.ts";
 
 export const DEMO_MIGRATION = "orders";
 
@@ -146,14 +147,7 @@ function endWithThisProcess(child: ChildProcess, folder: string): () => void {
     read -r nothing
     if tr '\\0' ' ' < "/proc/$2/cmdline" 2>/dev/null | grep -qF "$1"; then kill -KILL "$2"; fi
     rm -rf "$1"`;
-  const watcher = spawn("/bin/sh", ["-c", script, "twinwire-demo", folder, String(child.pid)], {
-    cwd: "/",
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  watcher.unref();
-  (watcher.stdin as typeof watcher.stdin & { unref(): void }).unref();
-  watcher.stdin.on("error", () => {}); // it may be gone first when everything is being ended
+  const watcher = watchThisProcess(script, "twinwire-demo", folder, String(child.pid));
   const end = (): void => {
     process.off("exit", end);
     child.kill("SIGKILL");
