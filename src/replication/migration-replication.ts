@@ -44,8 +44,8 @@ export type ReplicationDeps = {
   readonly register: (
     objects: readonly { side: "old" | "new"; kind: string; name: string }[],
   ) => void;
-  /** A slot was made on this side. */
-  readonly created: (side: "old" | "new") => void;
+  /** A slot is made on this side once this has resolved. */
+  readonly creating: (side: "old" | "new") => Promise<void>;
   readonly event: (detail: Readonly<Record<string, string | number | boolean | null>>) => void;
 };
 

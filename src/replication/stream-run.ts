@@ -40,7 +40,7 @@ export type StreamRunDeps = {
   readonly group: TaskGroup;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly created: (side: "old" | "new") => void;
+  readonly creating: (side: "old" | "new") => Promise<void>;
   readonly randomBytes: (bytes: number) => Uint8Array;
 };
 
@@ -83,10 +83,11 @@ export class StreamRun {
         tables.map(({ forward }) => forward.source),
       );
       failpoint("setup.after_publication");
+      if ((await slotState(source, this.names)) === undefined)
+        await this.#deps.creating(this.#source);
       const slot = await this.#ensureSlot();
       failpoint("setup.after_slot");
       if (slot.created && before !== undefined) throw slotGone(this.names.slot);
-      if (slot.created) this.#deps.created(this.#source);
       const progress = { epoch: BigInt(epoch), position: slot.position };
       return (await initProgress(target, key, progress)).position;
     } finally {

@@ -29,8 +29,8 @@ export type FromReplicator =
       readonly kind: "register";
       readonly objects: readonly { side: "old" | "new"; kind: string; name: string }[];
     }
-  /** A slot was made: what is remembered of a server it was on before means nothing. */
-  | { readonly kind: "created"; readonly side: "old" | "new" }
+  /** A slot is about to be made: what is remembered of a server it was on before means nothing. */
+  | { readonly kind: "creating"; readonly side: "old" | "new" }
   | { readonly kind: "held"; readonly id: number; readonly held: boolean }
   | {
       readonly kind: "event";

@@ -22,8 +22,12 @@ const stop = new AbortController();
 const holds = new Map<number, () => void>();
 let replication: MigrationReplication | undefined;
 
-function tell(message: FromReplicator): void {
-  if (process.connected) process.send?.(message, () => {});
+/** Resolves once the parent will hear it, whatever becomes of this process. */
+function tell(message: FromReplicator): Promise<void> {
+  return new Promise((resolve) => {
+    if (!process.connected || process.send === undefined) resolve();
+    else process.send(message, () => resolve());
+  });
 }
 
 async function run({ config, epoch, folder }: Begin): Promise<void> {
@@ -39,12 +43,12 @@ async function run({ config, epoch, folder }: Begin): Promise<void> {
     log,
     random: Math.random,
     randomBytes,
-    register: (objects) => tell({ kind: "register", objects }),
-    created: (side) => tell({ kind: "created", side }),
-    event: (detail) => tell({ kind: "event", detail }),
+    register: (objects) => void tell({ kind: "register", objects }),
+    creating: (side) => tell({ kind: "creating", side }),
+    event: (detail) => void tell({ kind: "event", detail }),
   });
   replication = opened;
-  const report = (): void => tell({ kind: "state", state: opened.state });
+  const report = (): void => void tell({ kind: "state", state: opened.state });
   const reporting = setInterval(report, STATE_MS);
   try {
     await opened.run(stop.signal);
@@ -52,7 +56,7 @@ async function run({ config, epoch, folder }: Begin): Promise<void> {
   } catch (error) {
     if (!stop.signal.aborted) {
       report();
-      tell({ kind: "failed", detail: messageOf(error) });
+      await tell({ kind: "failed", detail: messageOf(error) });
     }
   } finally {
     clearInterval(reporting);
@@ -67,7 +71,7 @@ async function hold({ id, sees, position }: Hold): Promise<void> {
   if (held !== undefined && giveUp.signal.aborted) await held.release();
   else if (held !== undefined) holds.set(id, () => void held.release());
   else holds.delete(id);
-  tell({ kind: "held", id, held: held !== undefined && !giveUp.signal.aborted });
+  await tell({ kind: "held", id, held: held !== undefined && !giveUp.signal.aborted });
 }
 
 /** Ends the process once everything is closed; what hangs does not keep it. */

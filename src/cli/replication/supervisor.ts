@@ -178,7 +178,7 @@ class Supervisor implements Replicator {
       case "register":
         record.register(message.objects);
         return;
-      case "created":
+      case "creating":
         record.forgetSource(message.side);
         // With a new slot on OLD everything begins anew; the one on NEW follows when the tables are copied.
         if (message.side === "old") record.forgetSource("new");
