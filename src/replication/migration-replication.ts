@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { CodedError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { AdminTarget } from "../upstream/admin-client.ts";
-import type { Lsn } from "../wire/position.ts";
+import type { HeldApplier } from "./apply/applier.ts";
 import { ApplyIncident } from "./apply/row-writer.ts";
 import { mayPass } from "./apply/apply-failure.ts";
 import type { MappingInput } from "./mapping/mapping-input.ts";
@@ -54,11 +54,8 @@ export type MigrationReplication = {
   readonly state: ReplicationState;
   /** Until the signal aborts. @throws Error whose message says why it cannot go on and what to do */
   run(signal: AbortSignal): Promise<void>;
-  hold(
-    sees: string,
-    position: Lsn | undefined,
-    signal: AbortSignal,
-  ): Promise<{ release(): Promise<void> } | undefined>;
+  /** Has NEW stand still, once what is being applied is; undefined where that cannot be had. */
+  hold(signal: AbortSignal): Promise<HeldApplier | undefined>;
 };
 
 /** Makes it; nothing is asked of a database before `run`. */
@@ -69,8 +66,7 @@ export function openMigrationReplication(deps: ReplicationDeps): MigrationReplic
     get state() {
       return stateOf(view, deps.clock);
     },
-    hold: async (sees, position, signal) =>
-      await view.forward?.applier.hold(sees, position, signal),
+    hold: async (signal) => await view.forward?.applier.hold(signal),
     async run(signal) {
       while (!signal.aborted) {
         const beganAtMs = deps.clock.monotonicMs();

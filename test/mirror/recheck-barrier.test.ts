@@ -33,16 +33,19 @@ t.teardown(await writeWithoutRest(sides.old.url(DATABASE), "update hot set n = n
  * sees and no other. They set one row, so the last of them is enough.
  */
 const applier: Barrier = {
-  async hold({ sees }) {
-    const [last] = await sides.on(
-      "old",
-      `select max(substring(data from 'n\\[bigint\\]:(\\d+)')::bigint) as n
-       from pg_logical_slot_get_changes('feed', null, null)
-       where data like 'table public.hot: UPDATE:%' and pg_visible_in_snapshot(xid::text::xid8, '${sees}')`,
-    );
-    await sides.on("new", `update hot set n = ${String(last?.["n"])}`);
-    return { release: async () => {} };
-  },
+  hold: async () => ({
+    async goTo({ sees }) {
+      const [last] = await sides.on(
+        "old",
+        `select max(substring(data from 'n\\[bigint\\]:(\\d+)')::bigint) as n
+         from pg_logical_slot_get_changes('feed', null, null)
+         where data like 'table public.hot: UPDATE:%' and pg_visible_in_snapshot(xid::text::xid8, '${sees}')`,
+      );
+      await sides.on("new", `update hot set n = ${String(last?.["n"])}`);
+      return true;
+    },
+    release: async () => true,
+  }),
 };
 
 const suspected: Finding = { reason: "numeric_value", explanation: "", statement: 0, column: "n" };
@@ -117,3 +120,20 @@ await t.test("and so is a difference in it", async (test) => {
   const finding = { reason: "text_value", column: "what" };
   test.match(settled, { outcome: "divergent", finding }, settled.detail);
 });
+
+await t.test(
+  "what could not be held, or did not stand until the end, says nothing",
+  async (test) => {
+    const held = await applier.hold(AbortSignal.timeout(1000));
+    if (held === undefined) throw new Error("it is always held");
+    const barriers: readonly Barrier[] = [
+      { hold: async () => undefined },
+      { hold: async () => ({ ...held, goTo: async () => false }) },
+      { hold: async () => ({ ...held, release: async () => false }) },
+    ];
+    for (const barrier of barriers) {
+      const settled = await ask("select n, what from hot where id = 1", barrier);
+      test.match(settled, { outcome: "unsettled" }, settled.detail);
+    }
+  },
+);

@@ -56,7 +56,7 @@ await t.test("of two appliers the one that lost the stream cannot commit", async
   test.same(await pair.rows("a"), ["(1,one)", "(2,two)"]);
 });
 
-await t.test("it holds exactly after what a snapshot sees", async (test) => {
+await t.test("it stands exactly after what a snapshot sees", async (test) => {
   const pair = await pairOf(test, A);
   const run = await pair.start();
   const never = new AbortController().signal;
@@ -64,47 +64,80 @@ await t.test("it holds exactly after what a snapshot sees", async (test) => {
   await open.query("BEGIN; INSERT INTO a VALUES (100, 'open')");
   await pair.source.sql("INSERT INTO a VALUES (1, 'seen')");
   for (const told of [true, false]) {
+    const held = await run.applier.hold(never);
+    if (held === undefined) throw new Error("it cannot be held");
+    await pair.source.sql(`INSERT INTO a VALUES (${told ? 10 : 20}, 'between')`);
     const { sees, position } = await snapshotOf(pair);
-    await pair.source.sql(`INSERT INTO a VALUES (${told ? 2 : 3}, 'not seen')`);
-    const held = await run.applier.hold(sees, told ? position : undefined, never);
-    if (held === undefined) {
-      // It was further already, which is a right answer; but then it must be further, once what it has read is applied.
-      await run.caughtUp();
-      test.match((await pair.rows("a")).join(), /not seen/);
-      continue;
-    }
-    test.notMatch((await pair.rows("a")).join(), told ? /\(2,/ : /\(3,/);
-    test.match((await pair.rows("a")).join(), /\(1,seen\)/);
+    const unseen = told ? 11 : 21;
+    await pair.source.sql(`INSERT INTO a VALUES (${unseen}, 'not seen')`);
+    test.equal(await held.goTo(sees, told ? position : undefined, never), true);
+    const ids = (await pair.rows("a")).map((row) => Number(/\d+/.exec(row)?.[0]));
+    test.same(new Set(ids), new Set(told ? [1, 10] : [1, 10, 11, 20]));
     const at = await run.applier.between((where) => Promise.resolve(where));
     test.equal(at, run.applier.state.position);
-    await held.release();
+    test.equal(held.release(), true);
+    test.equal(held.release(), false, "once");
     await run.caughtUp();
+    test.match((await pair.rows("a")).join(), new RegExp(`\\(${unseen},`));
   }
-  // One that it must leave out comes before one that it must apply.
-  const blocked = await snapshotOf(pair);
   await open.query("COMMIT");
-  await pair.source.sql("INSERT INTO a VALUES (5, 'later')");
-  await run.caughtUp();
-  test.equal(await run.applier.hold(blocked.sees, blocked.position, never), undefined);
-  const now = await snapshotOf(pair);
-  const aborted = AbortSignal.timeout(500);
-  const far = lsn("FFFF/0");
-  test.equal(await run.applier.hold(now.sees, far, aborted), undefined);
-  const held = await run.applier.hold(now.sees, now.position, never);
-  test.ok(held !== undefined);
-  await pair.source.sql("INSERT INTO a VALUES (6, 'after')");
-  await run.applier.between(async () => {
-    test.notMatch((await pair.rows("a")).join(), /after/);
-  });
-  await held?.release();
-  await run.caughtUp();
-  test.match((await pair.rows("a")).join(), /after/);
   await open.end();
   await run.stop();
   await test.rejects(
     run.applier.between(() => Promise.resolve()),
     { code: "shutting_down" },
   );
+  test.equal(await run.applier.hold(never), undefined);
+});
+
+await t.test("where it cannot stand exactly there, it says so", async (test) => {
+  const pair = await pairOf(test, A);
+  const run = await pair.start();
+  const never = new AbortController().signal;
+  const open = await servers.another(pair);
+  await open.query("BEGIN; INSERT INTO a VALUES (100, 'open')");
+  const early = await snapshotOf(pair);
+  await open.query("COMMIT");
+  await pair.source.sql("INSERT INTO a VALUES (1, 'one')");
+  await run.caughtUp();
+  const held = await run.applier.hold(never);
+  if (held === undefined) throw new Error("it cannot be held");
+  test.equal(await held.goTo(early.sees, early.position, never), false, "it is further already");
+  // One that it must leave out comes before one that it must apply.
+  await open.query("BEGIN; INSERT INTO a VALUES (101, 'left out')");
+  const [left] = (await open.query("SELECT pg_current_xact_id()::text AS xid")).rows;
+  await open.query("COMMIT");
+  await pair.source.sql("INSERT INTO a VALUES (2, 'two')");
+  const both = await snapshotOf(pair);
+  const [, xmin, xmax] = /^(\d+):(\d+):/.exec(both.sees) ?? [];
+  test.ok(Number(left?.xid) < Number(xmin));
+  const without = `${left?.xid}:${xmax}:${left?.xid}`;
+  test.equal(await held.goTo(without, both.position, never), false);
+  test.notMatch((await pair.rows("a")).join(), /two|left out/);
+  test.equal(await held.goTo("not a snapshot", both.position, never), false);
+  test.equal(await held.goTo(both.sees, lsn("FFFF/0"), AbortSignal.timeout(300)), false);
+  const now = await snapshotOf(pair);
+  test.equal(await held.goTo(now.sees, now.position, never), true, "a later one can be had");
+  test.match((await pair.rows("a")).join(), /left out.*two/);
+  // Whoever comes meanwhile waits, or gives up.
+  test.equal(await run.applier.hold(AbortSignal.timeout(50)), undefined);
+  const second = run.applier.hold(never);
+  test.equal(held.release(), true);
+  const other = await second;
+  await pair.source.sql("INSERT INTO a VALUES (6, 'after')");
+  await run.applier.between(async () => {
+    test.notMatch((await pair.rows("a")).join(), /after/);
+  });
+  const then = await snapshotOf(pair);
+  const going = other?.goTo(then.sees, lsn("FFFF/0"), never);
+  test.equal(other?.release(), false, "it was on its way");
+  test.equal(await going, false);
+  await run.caughtUp();
+  test.match((await pair.rows("a")).join(), /after/);
+  const last = await run.applier.hold(never);
+  await run.stop();
+  test.equal(last?.release(), false, "its applier has ended");
+  await open.end();
 });
 
 await t.test("a message comes before the next row, and may stop it", async (test) => {

@@ -11,13 +11,22 @@ const UNMANAGED =
 const NEW_ANSWERS =
   "NEW answers the application, and replication fills NEW from OLD. Route back to old first.";
 
-/** What can hold NEW right after what a snapshot of OLD sees. */
+/** What can have NEW stand right after what a snapshot of OLD sees. */
 export function barrierOf(replicator: Replicator | undefined): Barrier | undefined {
   if (replicator?.state.phase !== "streaming") return undefined;
   return {
-    hold: ({ sees, position }, signal) => {
-      const text = position === undefined ? null : formatPosition({ kind: "lsn", lsn: position });
-      return replicator.hold(sees, text, signal);
+    async hold(signal) {
+      const held = await replicator.hold(signal);
+      return (
+        held && {
+          goTo: ({ sees, position }, giveUp) => {
+            const lsn = position;
+            const text = lsn === undefined ? null : formatPosition({ kind: "lsn", lsn });
+            return held.goTo(sees, text, giveUp);
+          },
+          release: held.release,
+        }
+      );
     },
   };
 }

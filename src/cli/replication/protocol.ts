@@ -11,14 +11,21 @@ export type ToReplicator =
       /** For what does not fit in memory. */
       readonly folder: string;
     }
+  | (HoldQuestion & { readonly request: number })
+  | { readonly kind: "stop" };
+
+/** About a hold, which is named by a number. */
+export type HoldQuestion =
+  /** NEW is to stand still. */
+  | { readonly kind: "hold"; readonly hold: number }
+  /** And to have exactly what a snapshot of OLD sees, taken since. */
   | {
-      readonly kind: "hold";
-      readonly id: number;
+      readonly kind: "go_to";
+      readonly hold: number;
       readonly sees: string;
       readonly position: string | null;
     }
-  | { readonly kind: "release"; readonly id: number }
-  | { readonly kind: "stop" };
+  | { readonly kind: "release"; readonly hold: number };
 
 /** What it says. */
 export type FromReplicator =
@@ -31,7 +38,8 @@ export type FromReplicator =
     }
   /** A slot is about to be made: what is remembered of a server it was on before means nothing. */
   | { readonly kind: "creating"; readonly side: "old" | "new" }
-  | { readonly kind: "held"; readonly id: number; readonly held: boolean }
+  /** To the question of that number: NEW stands, stands there, or has stood until now. */
+  | { readonly kind: "answer"; readonly request: number; readonly yes: boolean }
   | {
       readonly kind: "event";
       readonly detail: Readonly<Record<string, string | number | boolean | null>>;

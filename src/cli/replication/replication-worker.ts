@@ -7,20 +7,18 @@ import type { LogLevel } from "../../base/logger.ts";
 import { openLogger } from "../../base/logger.ts";
 import type { MigrationReplication } from "../../replication/migration-replication.ts";
 import { openMigrationReplication } from "../../replication/migration-replication.ts";
-import { parseLsn } from "../../wire/position.ts";
 import type { FromReplicator, ToReplicator } from "./protocol.ts";
+import { WorkerHolds } from "./worker-holds.ts";
 
 type Begin = Extract<ToReplicator, { kind: "begin" }>;
-type Hold = Extract<ToReplicator, { kind: "hold" }>;
 
 const STATE_MS = 250;
 const LAST_MS = 10_000;
 const LOG_LEVEL: LogLevel = "info";
 
 const stop = new AbortController();
-/** By the number of the request: ends waiting for it, or gives the target free again. */
-const holds = new Map<number, () => void>();
 let replication: MigrationReplication | undefined;
+const holds = new WorkerHolds(() => replication);
 
 /** Resolves once the parent will hear it, whatever becomes of this process. */
 function tell(message: FromReplicator): Promise<void> {
@@ -63,17 +61,6 @@ async function run({ config, epoch, folder }: Begin): Promise<void> {
   }
 }
 
-async function hold({ id, sees, position }: Hold): Promise<void> {
-  const giveUp = new AbortController();
-  holds.set(id, () => giveUp.abort());
-  const lsn = position === null ? undefined : parseLsn(position);
-  const held = await replication?.hold(sees, lsn, giveUp.signal).catch(() => undefined);
-  if (held !== undefined && giveUp.signal.aborted) await held.release();
-  else if (held !== undefined) holds.set(id, () => void held.release());
-  else holds.delete(id);
-  await tell({ kind: "held", id, held: held !== undefined && !giveUp.signal.aborted });
-}
-
 /** Ends the process once everything is closed; what hangs does not keep it. */
 async function begin(message: Begin): Promise<void> {
   await run(message);
@@ -86,11 +73,11 @@ process.on("message", (message: ToReplicator) => {
       void begin(message);
       return;
     case "hold":
-      void hold(message);
-      return;
+    case "go_to":
     case "release":
-      holds.get(message.id)?.();
-      holds.delete(message.id);
+      void holds
+        .answer(message)
+        .then((yes) => tell({ kind: "answer", request: message.request, yes }));
       return;
     case "stop":
       stop.abort();

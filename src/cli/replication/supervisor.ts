@@ -9,6 +9,8 @@ import type { Logger } from "../../base/logger.ts";
 import type { ReplicationRecord } from "../../control/replication-record.ts";
 import type { ReplicationState } from "../../replication/replication-state.ts";
 import { REPLICATION_OFF } from "../../replication/replication-state.ts";
+import type { HeldReplication } from "./held-replication.ts";
+import { Holds } from "./held-replication.ts";
 import type { FromReplicator, ToReplicator } from "./protocol.ts";
 
 const WORKER = fileURLToPath(new URL("./replication-worker.js", import.meta.url));
@@ -31,12 +33,8 @@ export type Replicator = {
   fail(reason: string): void;
   /** Stops it, without forgetting that it is wanted. */
   close(): Promise<void>;
-  /** Has the target held exactly after what a snapshot of the source sees; undefined where that cannot be had. */
-  hold(
-    sees: string,
-    position: string | null,
-    signal: AbortSignal,
-  ): Promise<{ release(): Promise<void> } | undefined>;
+  /** Has NEW stand still; undefined where that cannot be had. */
+  hold(signal: AbortSignal): Promise<HeldReplication | undefined>;
 };
 
 export type SupervisorDeps = {
@@ -60,11 +58,10 @@ export function openReplicator(deps: SupervisorDeps): Replicator {
 class Supervisor implements Replicator {
   readonly #deps: SupervisorDeps;
   readonly #backoff: Backoff;
-  readonly #holds = new Map<number, (held: boolean) => void>();
+  readonly #holds = new Holds((message) => this.#tell(message));
   #child: ChildProcess | undefined;
   #retry: NodeJS.Timeout | undefined;
   #state: ReplicationState;
-  #holdId = 0;
   #isRunning = false;
 
   constructor(deps: SupervisorDeps) {
@@ -119,24 +116,8 @@ class Supervisor implements Replicator {
     clearTimeout(late);
   }
 
-  async hold(
-    sees: string,
-    position: string | null,
-    signal: AbortSignal,
-  ): Promise<{ release(): Promise<void> } | undefined> {
-    if (this.#child === undefined || signal.aborted) return undefined;
-    const id = ++this.#holdId;
-    const release = async (): Promise<void> => this.#tell({ kind: "release", id });
-    const answer = new Promise<boolean>((resolve) => this.#holds.set(id, resolve));
-    const giveUp = (): void => this.#holds.get(id)?.(false);
-    signal.addEventListener("abort", giveUp, { once: true });
-    this.#tell({ kind: "hold", id, sees, position });
-    const held = await answer;
-    this.#holds.delete(id);
-    signal.removeEventListener("abort", giveUp);
-    if (held) return { release };
-    await release();
-    return undefined;
+  async hold(signal: AbortSignal): Promise<HeldReplication | undefined> {
+    return this.#child === undefined ? undefined : await this.#holds.take(signal);
   }
 
   #spawn(): void {
@@ -151,7 +132,7 @@ class Supervisor implements Replicator {
     child.on("error", (error) => log.error({ error: messageOf(error) }, "the replication process"));
     child.once("exit", (code, signal) => {
       if (this.#child === child) this.#child = undefined;
-      for (const answer of this.#holds.values()) answer(false);
+      this.#holds.lost();
       if (clock.monotonicMs() - bornAtMs > SETTLED_MS) this.#backoff.reset();
       if (!this.#isRunning) return;
       const waitMs = this.#backoff.nextMs();
@@ -183,8 +164,8 @@ class Supervisor implements Replicator {
         // With a new slot on OLD everything begins anew; the one on NEW follows when the tables are copied.
         if (message.side === "old") record.forgetSource("new");
         return;
-      case "held":
-        this.#holds.get(message.id)?.(message.held);
+      case "answer":
+        this.#holds.heard(message);
         return;
       case "event":
         onEvent(message.detail);

@@ -9,12 +9,19 @@ export type PrimarySnapshot = {
 };
 
 /**
- * Whoever fills the shadow can hold it right after everything that a snapshot of the primary sees, so that
- * data which never stands still can be compared exactly.
+ * Whoever fills the shadow can have it stand right after everything that a snapshot of the primary sees, so that
+ * data which never stands still can be compared exactly. It has to stand before the snapshot is taken: a quick
+ * stream would be past it otherwise.
  */
 export type Barrier = {
-  /** @returns undefined when the shadow could not be held there, being further already for instance */
-  hold(snapshot: PrimarySnapshot, signal: AbortSignal): Promise<HeldShadow | undefined>;
+  /** @returns undefined when the shadow cannot be held */
+  hold(signal: AbortSignal): Promise<HeldShadow | undefined>;
 };
 
-export type HeldShadow = { release(): Promise<void> };
+/** A shadow to which nothing is added. */
+export type HeldShadow = {
+  /** @returns false when it cannot be brought exactly there; with a later snapshot it may */
+  goTo(snapshot: PrimarySnapshot, signal: AbortSignal): Promise<boolean>;
+  /** @returns whether it has stood until now, so that what was asked of it meanwhile counts */
+  release(): Promise<boolean>;
+};

@@ -6,6 +6,7 @@ import type { Statement } from "../../sql/statement.ts";
 import type { Lsn } from "../../wire/position.ts";
 import { formatsIn } from "../described-statements.ts";
 import { agree, sqlstateOf, withoutChance } from "./answers.ts";
+import { atBarrier } from "./at-barrier.ts";
 import type { Barrier } from "./barrier.ts";
 import type { RecheckDeps } from "./recheck-deps.ts";
 import type { RecheckSession } from "./recheck-session.ts";
@@ -295,30 +296,22 @@ class Recheck {
     const { barrier } = this.#deps;
     const most = barrier === undefined ? MAX_MOVES : MOVES_BEFORE_BARRIER;
     if (this.#moves < most) return undefined;
-    const atBarrier = barrier && (await this.#atBarrier(sessions, barrier));
-    return atBarrier ?? this.settled({ outcome: "unsettled" }, DETAILS.neverStill);
+    const exact = barrier && (await this.#atBarrier(sessions, barrier));
+    return exact ?? this.settled({ outcome: "unsettled" }, DETAILS.neverStill);
   }
 
-  /** An exact comparison of data that never stands still. */
-  async #atBarrier(
+  /** An exact comparison of data that never stands still; undefined where it cannot be had. */
+  #atBarrier(
     { primary, shadow }: Pick<Sessions, "primary" | "shadow">,
     barrier: Barrier,
   ): Promise<Settled | undefined> {
-    const { position, patienceMs } = this.#deps;
-    await primary.begin();
-    const sees = await primary.visible();
-    const answer = await primary.ask();
-    await primary.finish();
-    const here = await position.here();
-    const held = await barrier.hold({ sees, position: here }, AbortSignal.timeout(patienceMs));
-    if (held === undefined) return undefined;
-    try {
+    return atBarrier(barrier, primary, this.#deps, async (answer, goThere) => {
+      const failure = this.#unexpectedFailure(answer);
+      if (failure !== undefined || !(await goThere())) return failure;
       const seen = await this.#askShadow({ primary, shadow }, answer);
       if (seen.kind === "settled") return seen.settled;
       return this.settled({ outcome: "divergent", finding: seen.finding }, DETAILS.atBarrier);
-    } finally {
-      await held.release();
-    }
+    });
   }
 
   #unsettled(detail: string): SettledStep {

@@ -9,8 +9,9 @@ import { Desk } from "./desk.ts";
 import { Group, piecesOf } from "./group.ts";
 import type { Begun } from "./group.ts";
 import { GroupWriter } from "./group-writer.ts";
-import { AppliedTransactions, Hold } from "./hold.ts";
-import type { HoldState } from "./hold.ts";
+import { AppliedTransactions, Goal } from "./goal.ts";
+import type { GoalState } from "./goal.ts";
+import type { Hold } from "./hold.ts";
 import { ItemReader } from "./item-reader.ts";
 import type { WriteRows } from "./row-writer.ts";
 import { prepareTargetSession } from "./target-session.ts";
@@ -46,16 +47,23 @@ export type Applier = {
   readonly state: ApplierState;
   /** Runs work between two groups, while nothing is applied; for completing chunks and for reading at an exact position. */
   between<T>(work: (position: Lsn) => Promise<T>): Promise<T>;
-  /**
-   * Applies exactly what a snapshot of the source sees (`pg_current_snapshot()` as text) and stops there until released.
-   * undefined when that cannot be had: it is further already, a transaction it must leave out comes before one it must apply, or the signal aborts.
-   */
-  hold(
-    sees: string,
-    position: Lsn | undefined,
-    signal: AbortSignal,
-  ): Promise<{ release(): Promise<void> } | undefined>;
+  /** Has it stand between two transactions of the source until released. undefined when it ends or the signal aborts first. */
+  hold(signal: AbortSignal): Promise<HeldApplier | undefined>;
   close(): Promise<void>;
+};
+
+/** An applier that stands. */
+export type HeldApplier = {
+  /**
+   * Applies exactly what a snapshot of the source sees, taken since it stands, and stands there.
+   * @param sees `pg_current_snapshot()` as text
+   * @param position of the source's log, read after the snapshot; undefined: it is found out
+   * @returns false when a transaction that it must leave out comes before one that it must apply, or is applied already, or the
+   * signal aborts first; it stands where it came to, and a later snapshot may do
+   */
+  goTo(sees: string, position: Lsn | undefined, signal: AbortSignal): Promise<boolean>;
+  /** @returns whether it has stood until now */
+  release(): boolean;
 };
 
 /** What an applier needs. The stream and the session are its own until `run` has ended; it closes neither. */
@@ -107,7 +115,7 @@ const DEFAULTS: ApplyOptions = {
 
 /** How long the applier waits for the log before it looks after acknowledgements. */
 const HOUSEKEEPING_MS = 100;
-/** How many transactions may be read ahead to find out whether a hold is possible. */
+/** How many transactions may be read ahead to find out whether a goal can be reached. */
 const MAX_AHEAD = 1000;
 
 export type OpenedApplier = Applier & { readonly capabilities: ApplyCapabilities };
@@ -182,15 +190,18 @@ class StreamApplier implements OpenedApplier {
     return this.#desk.between(() => work(this.#writer.position));
   }
 
-  async hold(
-    seen: string,
-    position: Lsn | undefined,
-    signal: AbortSignal,
-  ): Promise<{ release(): Promise<void> } | undefined> {
-    const snapshot = parseVisibility(seen);
-    if (snapshot === undefined || !this.#applied.allSeenBy(snapshot)) return undefined;
-    const nowMs = this.#deps.clock.monotonicMs();
-    return await this.#desk.hold(new Hold(snapshot, position, { signal, nowMs }), signal);
+  async hold(signal: AbortSignal): Promise<HeldApplier | undefined> {
+    const hold = await this.#desk.takeHold(signal);
+    if (hold === undefined) return undefined;
+    return {
+      goTo: async (sees, position, giveUp) => {
+        const snapshot = parseVisibility(sees);
+        if (snapshot === undefined || !this.#applied.allSeenBy(snapshot)) return false;
+        const nowMs = this.#deps.clock.monotonicMs();
+        return await hold.goTo(new Goal(snapshot, position, { signal: giveUp, nowMs }));
+      },
+      release: () => hold.end(),
+    };
   }
 
   async close(): Promise<void> {
@@ -269,11 +280,11 @@ class StreamApplier implements OpenedApplier {
       this.#items.unread([item]);
       return { kind: "attend" };
     }
+    this.#applied.add(item.xid);
     const begun =
       item.bytes > this.#options.maxGroupBytes
         ? { transaction: item, read: [], rest: piecesOf(item.changes(), this.#translator) }
         : await group.add(item, this.#translator);
-    this.#applied.add(item.xid);
     this.#accepted = item.endLsn;
     return begun === undefined ? undefined : { kind: "alone", begun };
   }
@@ -301,21 +312,21 @@ class StreamApplier implements OpenedApplier {
   async #attend(): Promise<void> {
     await this.#writer.writeProgress();
     await this.#desk.runWorks();
-    const hold = this.#desk.holdWanted;
+    const { hold } = this.#desk;
     if (hold === undefined) return;
-    const state = await this.#lookAhead(hold);
+    const { goal } = hold;
+    const state = goal === undefined ? "reached" : await this.#lookAhead(goal, hold);
     if (state === "waiting") return;
-    if (state === "reached") await this.#desk.keepHeld(() => this.#writer.lookAfter());
-    else this.#desk.refuseHold();
+    await this.#desk.stand(hold, state === "reached", () => this.#writer.lookAfter());
   }
 
   /** Reads on, without applying, where the next transaction is one that the snapshot does not see. */
-  async #lookAhead(hold: Hold): Promise<HoldState> {
+  async #lookAhead(goal: Goal, hold: Hold): Promise<GoalState> {
     const { stream } = this.#deps;
-    let state = hold.look(stream, this.#writer.position, undefined);
+    let state = goal.look(stream, this.#writer.position, undefined);
     const ahead: SourceItem[] = [];
     try {
-      while (state === "waiting" && !this.#desk.isClosing) {
+      while (state === "waiting" && !hold.isOver && !this.#desk.isClosing) {
         const item = await this.#items.read();
         const isBlocked = ahead.length > 0;
         if (item === "ended" || ahead.length >= MAX_AHEAD) return "beyond";
@@ -324,16 +335,16 @@ class StreamApplier implements OpenedApplier {
           await this.#wait();
           await this.#writer.writeProgress();
           await this.#desk.runWorks();
-          state = hold.look(stream, this.#writer.position, undefined);
+          state = goal.look(stream, this.#writer.position, undefined);
           continue;
         }
         ahead.push(item);
         if (item.kind === "transaction") {
-          if (hold.admits(item)) return "waiting";
-          state = hold.look(stream, this.#writer.position, item);
+          if (goal.admits(item)) return "waiting";
+          state = goal.look(stream, this.#writer.position, item);
         } else {
           if (!isBlocked) return "waiting";
-          state = hold.look(stream, item.lsn, undefined);
+          state = goal.look(stream, item.lsn, undefined);
         }
       }
       return state;

@@ -2,10 +2,7 @@ import { CodedError } from "../../base/errors.ts";
 import type { SourceStream, SourceTransaction } from "../source/source-transaction.ts";
 import type { Lsn } from "../../wire/position.ts";
 import { deferred, timeLimit } from "./deferred.ts";
-import type { Hold } from "./hold.ts";
-
-type HeldOutcome = { release(): Promise<void> } | undefined;
-type Asked = { readonly hold: Hold; readonly answer: (outcome: HeldOutcome) => void };
+import { Hold } from "./hold.ts";
 
 /** While held the applier looks after acknowledgements so often. */
 const HELD_TURN_MS = 100;
@@ -16,7 +13,7 @@ export class Desk {
     readonly run: () => Promise<void>;
     readonly refuse: (why: unknown) => void;
   }[] = [];
-  #asked: Asked | undefined;
+  #hold: Hold | undefined;
   #isClosing = false;
   #ended: { readonly why: unknown } | undefined;
   #running: Promise<void> | undefined;
@@ -31,20 +28,20 @@ export class Desk {
     return this.#wake.promise;
   }
 
-  get holdWanted(): Hold | undefined {
-    return this.#asked?.hold;
+  get hold(): Hold | undefined {
+    return this.#hold?.isOver === true ? undefined : this.#hold;
   }
 
   /** @param read how far the log has been read */
   isWanted(stream: Pick<SourceStream, "serverEnd">, read: Lsn): boolean {
     if (this.#works.length > 0 || this.#isClosing) return true;
-    return (
-      this.#asked !== undefined && this.#asked.hold.look(stream, read, undefined) !== "waiting"
-    );
+    if (this.hold === undefined) return false;
+    const { goal } = this.hold;
+    return goal === undefined || goal.look(stream, read, undefined) !== "waiting";
   }
 
   admits(transaction: SourceTransaction): boolean {
-    return this.#asked === undefined || this.#asked.hold.admits(transaction);
+    return this.hold === undefined || this.hold.goal?.admits(transaction) === true;
   }
 
   between<T>(work: () => Promise<T>): Promise<T> {
@@ -62,47 +59,37 @@ export class Desk {
     return promise;
   }
 
-  /** One at a time: a second one is refused. */
-  async hold(hold: Hold, signal: AbortSignal): Promise<HeldOutcome> {
-    if (this.#ended !== undefined || this.#asked !== undefined || signal.aborted) return undefined;
-    const { promise, resolve } = deferred<HeldOutcome>();
-    this.#asked = { hold, answer: resolve };
-    const ring = (): void => this.#ring();
-    signal.addEventListener("abort", ring, { once: true });
-    this.#ring();
+  /** Once it stands; one at a time, so a second one waits for the first to be over. */
+  async takeHold(signal: AbortSignal): Promise<Hold | undefined> {
+    const { promise: aborted, resolve: abort } = deferred<void>();
+    const giveUp = (): void => abort();
+    signal.addEventListener("abort", giveUp, { once: true });
+    if (signal.aborted) abort();
     try {
-      return await promise;
+      while (this.hold !== undefined && !signal.aborted)
+        await Promise.race([this.hold.over, aborted]);
+      if (this.#ended !== undefined || signal.aborted) return undefined;
+      const hold = new Hold(() => this.#ring());
+      this.#hold = hold;
+      this.#ring();
+      const isStopped = await Promise.race([hold.stopped, aborted.then(() => false)]);
+      if (!isStopped) hold.end();
+      return isStopped ? hold : undefined;
     } finally {
-      signal.removeEventListener("abort", ring);
+      signal.removeEventListener("abort", giveUp);
     }
   }
 
-  refuseHold(): void {
-    this.#asked?.answer(undefined);
-    this.#asked = undefined;
-  }
-
-  /** Until it is released; works have their turn meanwhile. */
-  async keepHeld(lookAfter: () => Promise<void>): Promise<void> {
-    const asked = this.#asked;
-    if (asked === undefined) return;
-    const released = deferred<void>();
-    let isReleased = false;
-    asked.answer({
-      release: () => {
-        isReleased = true;
-        released.resolve();
-        return Promise.resolve();
-      },
-    });
-    while (!isReleased && !this.#isClosing) {
+  /** As long as it is to stand where it is; works have their turn meanwhile. */
+  async stand(hold: Hold, isReached: boolean, lookAfter: () => Promise<void>): Promise<void> {
+    hold.stands(isReached);
+    while (!hold.isOver && hold.goal === undefined && !this.#isClosing) {
       await this.runWorks();
       const timer = timeLimit(HELD_TURN_MS);
-      await Promise.race([released.promise, this.wake, timer.passed]);
+      await Promise.race([this.wake, timer.passed]);
       timer.clear();
-      if (!isReleased) await lookAfter();
+      if (!hold.isOver && hold.goal === undefined) await lookAfter();
     }
-    this.#asked = undefined;
   }
 
   async runWorks(): Promise<void> {
@@ -144,6 +131,6 @@ export class Desk {
   #end(why: unknown): void {
     this.#ended = { why };
     for (const work of this.#works.splice(0)) work.refuse(this.#refusal());
-    this.refuseHold();
+    this.#hold?.end();
   }
 }

@@ -1,78 +1,66 @@
-import type { SourceStream, SourceTransaction } from "../source/source-transaction.ts";
-import type { Lsn } from "../../wire/position.ts";
-import type { Visibility } from "../visibility.ts";
-import { sees } from "../visibility.ts";
+import { deferred } from "./deferred.ts";
+import type { Deferred } from "./deferred.ts";
+import type { Goal } from "./goal.ts";
 
-/** How many transactions the applier remembers: more than can be open at once on any server. */
-const REMEMBERED = 1 << 14;
-
-/** The numbers of the transactions applied last. */
-export class AppliedTransactions {
-  readonly #xids = new Uint32Array(REMEMBERED);
-  #count = 0;
-
-  add(xid: number): void {
-    this.#xids[this.#count++ % REMEMBERED] = xid;
-  }
-
-  /**
-   * Whether the snapshot sees all that has been applied. What is forgotten needs no look: since it was applied so many
-   * others were that one of them began after the snapshot.
-   */
-  allSeenBy(snapshot: Visibility): boolean {
-    const length = Math.min(this.#count, REMEMBERED);
-    for (let i = 0; i < length; i++) if (!sees(snapshot, this.#xids[i] ?? 0)) return false;
-    return true;
-  }
-}
-
-/** How far a hold has come; `beyond`: it cannot be had. */
-export type HoldState = "waiting" | "reached" | "beyond";
-
-/**
- * A request to stop exactly after all that a snapshot sees. Everything it sees has its commit before a position of the log
- * that was read after the snapshot was taken; so whoever has read up to there, and applied all it sees, has arrived.
- */
+/** Somebody's hold on an applier: nothing is applied under it but what leads to a goal. */
 export class Hold {
-  readonly #snapshot: Visibility;
-  readonly #signal: AbortSignal;
-  readonly #sinceMs: number;
-  #target: Lsn | undefined;
-  /** A transaction that the snapshot does not see has been met; nothing after it may be applied. */
-  #isBlocked = false;
+  readonly #stopped: Deferred<boolean> = deferred();
+  readonly #over: Deferred<void> = deferred();
+  readonly #ring: () => void;
+  #goal: Goal | undefined;
+  #arrival: Deferred<boolean> | undefined;
+  #isOver = false;
 
-  /** @param target read after the snapshot; undefined: where the source says its log ends, the next time it does */
-  constructor(
-    snapshot: Visibility,
-    target: Lsn | undefined,
-    since: { readonly signal: AbortSignal; readonly nowMs: number },
-  ) {
-    this.#snapshot = snapshot;
-    this.#target = target;
-    this.#signal = since.signal;
-    this.#sinceMs = since.nowMs;
+  /** @param ring wakes the applier */
+  constructor(ring: () => void) {
+    this.#ring = ring;
   }
 
-  /** May be applied before the stop. */
-  admits({ xid }: SourceTransaction): boolean {
-    return !this.#isBlocked && sees(this.#snapshot, xid);
+  /** Whether it stands; false when the hold was over before it did. */
+  get stopped(): Promise<boolean> {
+    return this.#stopped.promise;
   }
 
-  /** @param read how far the log has been read @param next the transaction that comes then, if it is known */
-  look(
-    stream: Pick<SourceStream, "serverEnd">,
-    read: Lsn,
-    next: SourceTransaction | undefined,
-  ): HoldState {
-    if (this.#signal.aborted) return "beyond";
-    const end = stream.serverEnd;
-    if (this.#target === undefined && end !== undefined && end.atMs > this.#sinceMs)
-      this.#target = end.lsn;
-    if (this.#target !== undefined && read >= this.#target) return "reached";
-    if (next === undefined) return "waiting";
-    if (this.#target !== undefined && next.commitLsn >= this.#target) return "reached";
-    if (!sees(this.#snapshot, next.xid)) this.#isBlocked = true;
-    else if (this.#isBlocked) return "beyond";
-    return "waiting";
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** It is given up, released, or its applier has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Where to go before it stands again. */
+  get goal(): Goal | undefined {
+    return this.#goal;
+  }
+
+  /** @returns whether it stands there; if not it stands wherever it came to */
+  goTo(goal: Goal): Promise<boolean> {
+    if (this.#isOver || this.#arrival !== undefined) return Promise.resolve(false);
+    this.#goal = goal;
+    this.#arrival = deferred();
+    this.#ring();
+    return this.#arrival.promise;
+  }
+
+  /** The applier stands, on its goal or as near as it can come. */
+  stands(isReached: boolean): void {
+    this.#goal = undefined;
+    this.#stopped.resolve(true);
+    this.#arrival?.resolve(isReached);
+    this.#arrival = undefined;
+  }
+
+  /** @returns whether it has stood until now */
+  end(): boolean {
+    if (this.#isOver) return false;
+    const stood = this.#arrival === undefined;
+    this.#isOver = true;
+    this.#stopped.resolve(false);
+    this.#arrival?.resolve(false);
+    this.#over.resolve();
+    this.#ring();
+    return stood;
   }
 }
