@@ -18,6 +18,7 @@ export class Desk {
   #ended: { readonly why: unknown } | undefined;
   #running: Promise<void> | undefined;
   #wake = deferred<void>();
+  #hasRung = false;
 
   get isClosing(): boolean {
     return this.#isClosing;
@@ -32,12 +33,16 @@ export class Desk {
     return this.#hold?.isOver === true ? undefined : this.#hold;
   }
 
-  /** @param read how far the log has been read */
+  /** Whether somebody wants something now. @param read how far the log has been read */
   isWanted(stream: Pick<SourceStream, "serverEnd">, read: Lsn): boolean {
-    if (this.#works.length > 0 || this.#isClosing) return true;
-    if (this.hold === undefined) return false;
-    const { goal } = this.hold;
-    return goal === undefined || goal.look(stream, read, undefined) !== "waiting";
+    const goal = this.hold?.goal;
+    const isToStand =
+      this.hold !== undefined &&
+      (goal === undefined || goal.look(stream, read, undefined) !== "waiting");
+    if (this.#works.length > 0 || this.#isClosing || isToStand) return true;
+    // All that rang until now has been seen: who waits next waits for something new.
+    if (this.#hasRung) this.#listenAnew();
+    return false;
   }
 
   admits(transaction: SourceTransaction): boolean {
@@ -93,7 +98,7 @@ export class Desk {
   }
 
   async runWorks(): Promise<void> {
-    this.#wake = deferred<void>();
+    this.#listenAnew();
     for (let work = this.#works.shift(); work !== undefined; work = this.#works.shift())
       await work.run();
   }
@@ -121,7 +126,13 @@ export class Desk {
   }
 
   #ring(): void {
+    this.#hasRung = true;
     this.#wake.resolve();
+  }
+
+  #listenAnew(): void {
+    this.#hasRung = false;
+    this.#wake = deferred<void>();
   }
 
   #refusal(): unknown {
