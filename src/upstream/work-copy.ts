@@ -149,3 +149,39 @@ export async function copyIn(conversation: Conversation, sql: string): Promise<C
     },
   };
 }
+
+/** @see WorkSession.copyAtOnce */
+export async function copyAtOnce(
+  conversation: Conversation,
+  sql: string,
+  frames: Iterable<Buffer>,
+): Promise<number> {
+  let affected = 0;
+  let isRefused = false;
+  const finished = conversation.exchange({
+    request: queryMessage(sql),
+    frame: (type, bytes, start, end) => {
+      if (type === Backend.CommandComplete) {
+        affected = affectedOf(decodeCommandTag(bytes.subarray(start + 5, end)));
+      }
+    },
+    refused: () => (isRefused = true),
+  });
+  // What the server has refused it throws away, up to its ReadyForQuery and beyond.
+  const written = writeAll(conversation, frames, () => isRefused);
+  await Promise.all([finished, written]);
+  return affected;
+}
+
+async function writeAll(
+  conversation: Conversation,
+  frames: Iterable<Buffer>,
+  isRefused: () => boolean,
+): Promise<void> {
+  for (const each of frames) {
+    if (isRefused()) return;
+    const taken = conversation.write(each);
+    if (taken !== undefined) await taken;
+  }
+  if (!isRefused()) await conversation.write(COPY_DONE_MESSAGE);
+}

@@ -13,7 +13,7 @@ import { Conversation } from "./conversation.ts";
 import { dialForWork, versionNumber } from "./dial-work.ts";
 import type { WorkOptions } from "./dial-work.ts";
 import type { DialDeps } from "./dial.ts";
-import { affectedOf, copyIn, copyOut } from "./work-copy.ts";
+import { affectedOf, copyAtOnce, copyIn, copyOut } from "./work-copy.ts";
 
 /** What one statement came to. Values are text, as the server prints them. */
 export type WorkResult = {
@@ -56,6 +56,13 @@ export type WorkSession = {
   copyOut(sql: string, chunk: (frames: Buffer) => Promise<void> | undefined): Promise<number>;
   /** `COPY … FROM STDIN`. Nothing else may be asked until it is finished or has failed. */
   copyIn(sql: string): Promise<CopyIn>;
+  /**
+   * `COPY … FROM STDIN` of what is at hand, in one round trip. `sql` may hold statements before the COPY, all of them within an
+   * open transaction.
+   * @param frames whole CopyData frames, header included, which stay untouched until the promise resolves
+   * @returns the number of rows
+   */
+  copyAtOnce(sql: string, frames: Iterable<Buffer>): Promise<number>;
   /** Says goodbye, or breaks off where something is under way. */
   close(): Promise<void>;
 };
@@ -100,6 +107,7 @@ export async function openWorkSession(
     pipeline,
     copyOut: (sql, chunk) => copyOut(conversation, sql, chunk),
     copyIn: (sql) => copyIn(conversation, sql),
+    copyAtOnce: (sql, frames) => copyAtOnce(conversation, sql, frames),
     close: () => conversation.close(),
   };
 }

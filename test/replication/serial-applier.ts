@@ -94,7 +94,7 @@ export class SerialApplier {
       throw new Error(`not ours: ${formatPosition({ kind: "lsn", lsn: end })}`);
     if (item.kind === "transaction") {
       for await (const batch of item.changes()) {
-        for (const change of batch) await this.#change(change);
+        for (const change of batch) await this.#change(change, item);
       }
       item.release();
     }
@@ -103,7 +103,7 @@ export class SerialApplier {
     this.#deps.stream.acknowledge(end);
   }
 
-  async #change(change: SourceChange): Promise<void> {
+  async #change(change: SourceChange, transaction: object): Promise<void> {
     if (change.kind === "message") return;
     if (change.kind === "truncate") return await this.#truncate(change);
     const program = this.#programs.get(tableKey(change.relation));
@@ -111,7 +111,7 @@ export class SerialApplier {
     const bound = this.#bound.get(change.relation) ?? program.bind(change.relation);
     this.#bound.set(change.relation, bound);
     const changes = await this.#routed(program, bound, change);
-    await this.#deps.writeRows(this.#deps.session, changes);
+    await this.#deps.writeRows(this.#deps.session, changes, transaction);
   }
 
   async #routed(

@@ -155,6 +155,34 @@ async function copies(parent: Test, open: Opening): Promise<void> {
     test.same(same.rows, [["0"]]);
   });
 
+  await parent.test("a COPY of what is at hand takes one round trip", async (test) => {
+    const session = await open(test);
+    await session.execute("CREATE TABLE public.e (id int PRIMARY KEY)");
+    function* rows(from: number, to: number): Generator<Buffer> {
+      for (let id = from; id <= to; id += 1000) {
+        yield frameOf(Array.from({ length: 1000 }, (_, i) => `${id + i}\n`).join(""));
+      }
+    }
+    const copy = "COPY public.e FROM STDIN";
+    test.equal(await session.copyAtOnce(copy, rows(1, 300_000)), 300_000);
+    test.equal(await session.copyAtOnce(copy, []), 0);
+    await session.execute("BEGIN");
+    test.equal(await session.copyAtOnce(`SAVEPOINT s; ${copy}`, rows(300_001, 301_000)), 1000);
+    // Refused when the first rows arrive, before they do, and at its end.
+    test.equal(
+      await refusalOf(session.copyAtOnce(`SAVEPOINT s; ${copy}`, rows(1, 900_000))),
+      "23505",
+    );
+    await session.execute("ROLLBACK TO s");
+    const none = session.copyAtOnce("COPY public.none FROM STDIN", rows(1, 900_000));
+    test.equal(await refusalOf(none), "42P01");
+    await session.execute("ROLLBACK TO s");
+    const last = [frameOf("900000\n"), frameOf("1\n")];
+    test.equal(await refusalOf(session.copyAtOnce(copy, last)), "23505");
+    await session.execute("ROLLBACK TO s; COMMIT");
+    test.same((await session.query({ sql: "SELECT count(*) FROM public.e" })).rows, [["301000"]]);
+  });
+
   await parent.test("a COPY can be given up, by us or by the server", async (test) => {
     const session = await open(test);
     await session.execute("CREATE TABLE public.c (id int PRIMARY KEY)");

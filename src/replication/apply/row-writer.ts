@@ -17,9 +17,14 @@ export type RowChange =
 
 /**
  * Writes changes within the transaction that is open on the session, in their order as far as it can be noticed.
+ * @param transaction any object, the same for whatever is written within one transaction
  * @throws ApplyIncident
  */
-export type WriteRows = (session: WorkSession, changes: readonly RowChange[]) => Promise<void>;
+export type WriteRows = (
+  session: WorkSession,
+  changes: readonly RowChange[],
+  transaction: object,
+) => Promise<void>;
 
 /** A change that could not be applied as it must: the stream stops at it. Names the row's key, never other values. */
 export class ApplyIncident extends Error {

@@ -60,8 +60,9 @@ export class TargetTransactions {
   ): Promise<TargetPositions | undefined> {
     try {
       await this.#begin(to);
+      const transaction = {};
       await work({
-        apply: (piece) => this.#apply(piece),
+        apply: (piece) => this.#apply(piece, transaction),
         execute: async (statement) => {
           await this.#session.query(statement);
         },
@@ -97,9 +98,9 @@ export class TargetTransactions {
     failpoint("apply.after_progress");
   }
 
-  async #apply(piece: Exclude<Piece, { kind: "message" }>): Promise<void> {
+  async #apply(piece: Exclude<Piece, { kind: "message" }>, transaction: object): Promise<void> {
     if (piece.kind === "rows") {
-      await this.#writeRows(this.#session, piece.changes);
+      await this.#writeRows(this.#session, piece.changes, transaction);
       await this.#unique?.note(piece.changes);
     } else {
       await truncateTables(this.#session, piece.programs);

@@ -39,14 +39,14 @@ type Part =
  */
 export function openRowWriter(): WriteRows {
   const writers = new WeakMap<WorkSession, SessionWriter>();
-  return async (session, changes) => {
+  return async (session, changes, transaction) => {
     if (changes.length === 0) return;
     let writer = writers.get(session);
     if (writer === undefined) {
       writer = await SessionWriter.open(session);
       writers.set(session, writer);
     }
-    await writer.write(changes);
+    await writer.write(changes, transaction);
   };
 }
 
@@ -57,6 +57,8 @@ class SessionWriter {
   readonly #free: boolean;
   readonly #names = new Map<string, string>();
   readonly #careful = new Map<RowProgram, number>();
+  /** Of the transaction written in last, in which the savepoint is still set: its COMMIT releases it as well. */
+  #savedIn: object | undefined;
 
   private constructor(session: WorkSession, free: boolean) {
     this.#session = session;
@@ -71,11 +73,13 @@ class SessionWriter {
     return new SessionWriter(session, role.rows[0]?.[0] === "replica");
   }
 
-  async write(changes: readonly RowChange[]): Promise<void> {
+  async write(changes: readonly RowChange[], transaction: object): Promise<void> {
+    const save = this.#savedIn === transaction ? [RELEASE, SAVE] : [SAVE];
+    this.#savedIn = transaction;
     await this.#tables.learn(new Set(changes.map(({ program }) => program)));
     const isCareful = this.#isCareful(changes);
     const batches = isCareful ? inRuns(changes) : schedule(changes, this.#free);
-    if (await this.#try(batches)) return;
+    if (await this.#try(batches, save)) return;
     await this.#session.execute(BACK);
     for (const { program } of batches) this.#careful.set(program, CAREFUL_WRITES);
     await this.#oneByOne(changes);
@@ -95,23 +99,35 @@ class SessionWriter {
     return isCareful;
   }
 
-  /** @returns false when it failed for a reason that lies in the rows or their order */
-  async #try(batches: readonly Batch[]): Promise<boolean> {
+  /**
+   * @param save what sets the savepoint
+   * @returns false when it failed for a reason that lies in the rows or their order
+   */
+  async #try(batches: readonly Batch[], save: readonly string[]): Promise<boolean> {
     const parts = batches.flatMap((batch) => this.#parts(batch));
+    let first = save;
+    let waiting: RowStatement[] = [];
+    const run = async (): Promise<boolean> => {
+      const statements = [
+        ...first.map((sql) => this.#named({ sql, expected: undefined })),
+        ...waiting,
+      ];
+      first = [];
+      waiting = [];
+      return await this.#run(statements);
+    };
     try {
-      let waiting: RowStatement[] = [{ sql: SAVE, expected: undefined }];
       for (const part of parts) {
         if (part.kind === "statement") {
           waiting.push(this.#named(part.statement));
           continue;
         }
-        if (!(await this.#run(waiting))) return false;
-        waiting = [];
-        if ((await this.#copy(part)) !== part.changes.length) return false;
+        if (waiting.length > 0 && !(await run())) return false;
+        const copied = await this.#copy(part, first);
+        first = [];
+        if (copied !== part.changes.length) return false;
       }
-      if (!(await this.#run(waiting))) return false;
-      await this.#session.query({ sql: RELEASE, name: "twinwire_release" });
-      return true;
+      return waiting.length === 0 || (await run());
     } catch (error) {
       if (refusesRow(error)) return false;
       throw error;
@@ -143,11 +159,13 @@ class SessionWriter {
     );
   }
 
-  async #copy({ table, changes }: Extract<Part, { kind: "copy" }>): Promise<number> {
+  async #copy(
+    { table, changes }: Extract<Part, { kind: "copy" }>,
+    before: readonly string[],
+  ): Promise<number> {
     const columns = table.columns.map(({ name }) => name).join(", ");
-    const copy = await this.#session.copyIn(`COPY ${table.name} (${columns}) FROM STDIN`);
-    for (const frames of copyFrames(rowsOf(changes))) await copy.frames(frames);
-    return await copy.finish();
+    const sql = [...before, `COPY ${table.name} (${columns}) FROM STDIN`].join("; ");
+    return await this.#session.copyAtOnce(sql, copyFrames(rowsOf(changes)));
   }
 
   /** @throws ApplyIncident for the first row that cannot be applied */
@@ -175,7 +193,6 @@ class SessionWriter {
           : error;
       }
     }
-    await this.#session.execute(RELEASE);
   }
 
   #named(statement: RowStatement): RowStatement {
@@ -190,10 +207,10 @@ class SessionWriter {
 }
 
 function* rowsOf(changes: readonly RowChange[]): Generator<(Uint8Array | null)[]> {
-  for (const change of changes) if (change.kind === "insert") yield change.values.map(copied);
+  for (const change of changes) if (change.kind === "insert") yield change.values.map(written);
 }
 
-function copied(value: SourceValue): Uint8Array | null {
+function written(value: SourceValue): Uint8Array | null {
   if (value === UNCHANGED) throw new Error("a value that is not known was to be written");
   return value;
 }

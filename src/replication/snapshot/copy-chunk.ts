@@ -148,6 +148,7 @@ async function applyDeferred(
   snapshot: SourceSnapshot,
 ): Promise<boolean> {
   const bound = new Map<SourceRelation, BoundProgram>();
+  const transaction = {};
   for await (const batch of deferred.batches()) {
     const changes: RowChange[] = [];
     for (const change of batch) {
@@ -160,7 +161,7 @@ async function applyDeferred(
       bound.set(change.relation, program);
       changes.push(...rowChanges(program, change));
     }
-    if (changes.length > 0) await deps.writeRows(target, changes);
+    if (changes.length > 0) await deps.writeRows(target, changes, transaction);
   }
   return true;
 }
