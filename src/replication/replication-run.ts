@@ -34,6 +34,8 @@ import { WorkSessions } from "./work-sessions.ts";
 
 const SEQUENCES_MS = 30_000;
 const MISFITS_MS = 60_000;
+/** What is under way when a run ends gets so long. */
+const ENDING_MS = 5_000;
 /** Changes that wait for chunks under way; what is more goes to disk. */
 const DEFERRED_BYTES = 64 * 1024 ** 2;
 
@@ -56,9 +58,15 @@ export class ReplicationRun {
   /** Until the signal aborts or something fails. @throws what failed first */
   async run(): Promise<void> {
     this.#group.add(() => this.#start());
+    // A server that does not answer must not keep the run from ending, or there would never be another.
+    let late: NodeJS.Timeout | undefined;
+    this.#group.signal.addEventListener("abort", () => {
+      late = setTimeout(() => void this.#sessions.close(), ENDING_MS);
+    });
     try {
       await this.#group.ended();
     } finally {
+      clearTimeout(late);
       this.#view.forward = undefined;
       this.#view.reverse = undefined;
       await this.#sessions.close();

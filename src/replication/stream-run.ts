@@ -48,6 +48,8 @@ const CONNECT_MS = 10_000;
 /** For each transaction that is open when the slot is made. */
 const SLOT_LOCK_MS = 60_000;
 const LOOK_MS = 2_000;
+/** A server that does not answer a small question for so long is not there, whatever its connections say. */
+const SILENT_MS = 30_000;
 const WORKER = 0;
 
 const CLOCK = "SELECT extract(epoch FROM pg_catalog.clock_timestamp()) * 1000";
@@ -213,8 +215,8 @@ export class StreamRun {
   /** Beats the canary, which keeps a quiet source's slot moving as well, and looks whether it arrives. */
   async #watch(running: RunningStream): Promise<void> {
     const { sessions, migration, group, clock } = this.#deps;
-    const source = await sessions.open(this.#source);
-    const target = await sessions.open(this.#target);
+    const source = await sessions.open(this.#source, SILENT_MS);
+    const target = await sessions.open(this.#target, SILENT_MS);
     let seen = await lastBeat(target, migration, this.#source);
     group.every(LOOK_MS, async () => {
       await beat(source, migration, this.#source);

@@ -17,16 +17,27 @@ export class WorkSessions {
     this.#dial = dial;
   }
 
-  /** @throws CodedError */
-  async open(side: "old" | "new"): Promise<WorkSession> {
-    const options = { connectTimeoutMs: CONNECT_MS, applicationName: "twinwire replication" };
-    const session = await openWorkSession(this.targets[side], options, this.#dial);
+  /**
+   * @param statementTimeoutMs for a session whose questions are answered at once by a server that is well; 0: none
+   * @throws CodedError
+   */
+  async open(side: "old" | "new", statementTimeoutMs = 0): Promise<WorkSession> {
+    const session = await openWorkSession(
+      this.targets[side],
+      {
+        connectTimeoutMs: CONNECT_MS,
+        applicationName: "twinwire replication",
+        statementTimeoutMs,
+      },
+      this.#dial,
+    );
     if (this.#isClosed) await session.close();
     for (const each of this.#opened) if (each.over) this.#opened.delete(each);
     this.#opened.add(session);
     return session;
   }
 
+  /** Also breaks off what is under way in them. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled([...this.#opened].map((session) => session.close()));

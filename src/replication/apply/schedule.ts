@@ -29,9 +29,12 @@ export function schedule(changes: readonly RowChange[], free: boolean): Batch[] 
     if (rows === undefined) tables.set(change.program, [change]);
     else rows.push(change);
   }
-  return [...tables].flatMap(([program, rows]) =>
-    program.key.length === 0 ? inRuns(rows) : inLevels(program, rows),
-  );
+  return [...tables].flatMap(([program, rows]) => {
+    // Inserts alone, the most common of groups, leave nothing to be told apart.
+    if (rows.every(({ kind }) => kind === "insert"))
+      return [{ program, kind: "insert", shape: "", changes: rows }];
+    return program.key.length === 0 ? inRuns(rows) : inLevels(program, rows);
+  });
 }
 
 /** The given order, with neighbours put together. */
