@@ -16,6 +16,7 @@ import {
 import { PAGE, post, PROBLEM } from "./migration-endpoint.ts";
 import type { MigrationPort, VerbOutcome } from "./ports.ts";
 import { replicationEndpoints } from "./replication-endpoints.ts";
+import { verificationEndpoints } from "./verification-endpoints.ts";
 import { ruleEndpoints } from "./rule-endpoints.ts";
 
 /** Everything under one migration. */
@@ -26,6 +27,7 @@ export function migrationEndpoints(): Endpoint[] {
     ...divergenceEndpoints(),
     ...ruleEndpoints(),
     ...replicationEndpoints(),
+    ...verificationEndpoints(),
     ...notYet(),
   ];
 }
@@ -98,10 +100,9 @@ function acting(): Endpoint[] {
   ];
 }
 
-/** Part of the interface, and of no use before Twinwire verifies data by itself. */
+/** Part of the interface, and of no use before a fence keeps writers off. */
 function notYet(): Endpoint[] {
   const missing: readonly (readonly [path: string, summary: string])[] = [
-    ["/verify", "Verify the data of both sides"],
     ["/rehearse", "Go through a cutover without the decision"],
     ["/finalize", "Remove everything Twinwire installed"],
   ];

@@ -50,12 +50,20 @@ export type MigrationPort = {
   /** Starts it, or says why not, in a sentence. */
   startReplication(): ReplicationOutcome;
   stopReplication(): Promise<ReplicationOutcome>;
+  /** How far the verification is that was asked for last. */
+  verification(): VerificationItem;
+  /** Begins one, of all tables where none are named, instead of one that runs. */
+  verify(tables: readonly string[]): VerificationOutcome;
   /** Calls back with every event from now on until the signal aborts. */
   watch(listener: (event: MigrationEvent) => void, signal: AbortSignal): void;
 };
 
 export type ReplicationOutcome =
   | { readonly kind: "done"; readonly replication: ReplicationItem }
+  | { readonly kind: "conflict"; readonly message: string };
+
+export type VerificationOutcome =
+  | { readonly kind: "done"; readonly verification: VerificationItem }
   | { readonly kind: "conflict"; readonly message: string };
 
 export type VerbOutcome =
@@ -83,6 +91,39 @@ export type StreamStatus = {
   readonly position: string | null;
   readonly lagBytes: number | null;
   readonly lagMs: number | null;
+};
+
+/** What is known of the rows of both sides. */
+export type VerificationItem = {
+  readonly phase: "none" | "running" | "done" | "failed";
+  /** A sentence. */
+  readonly detail: string;
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly tables: readonly {
+    /** Of OLD, as `schema.name`. */
+    readonly table: string;
+    readonly state: string;
+    readonly chunks: number;
+    /** Chunks in which both sides hold the same. */
+    readonly verified: number;
+    readonly rows: number;
+    /** Rows that differ. */
+    readonly mismatches: number;
+    /** How many of them each cause explains. */
+    readonly causes: Readonly<Record<string, number>>;
+    readonly detail: string;
+  }[];
+  /** The first of each table; no values. */
+  readonly differences: readonly {
+    readonly table: string;
+    readonly key: Readonly<Record<string, string | null>>;
+    readonly kind: "missing" | "extra" | "different";
+    readonly columns: readonly string[];
+    readonly cause: string;
+    /** Of OLD's log, where it was so. */
+    readonly position: string;
+  }[];
 };
 
 /** Twinwire's own replication of a migration, in detail. */

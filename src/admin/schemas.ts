@@ -12,6 +12,7 @@ import type {
   ReplicationItem,
   RuleItem,
   ShadowStatus,
+  VerificationItem,
 } from "./ports.ts";
 
 const side = z.enum(["old", "new"]);
@@ -75,6 +76,35 @@ const replication = z.object({
   ),
   canGoBack: z.object({ ok: z.boolean(), reasons: z.array(text) }),
   warnings: z.array(text),
+});
+
+const verification = z.object({
+  phase: z.enum(["none", "running", "done", "failed"]),
+  detail: text,
+  startedAt: text.nullable(),
+  endedAt: text.nullable(),
+  tables: z.array(
+    z.object({
+      table: text,
+      state: text,
+      chunks: z.int(),
+      verified: z.int(),
+      rows: z.int(),
+      mismatches: z.int(),
+      causes: counts,
+      detail: text,
+    }),
+  ),
+  differences: z.array(
+    z.object({
+      table: text,
+      key: z.record(text, text.nullable()),
+      kind: z.enum(["missing", "extra", "different"]),
+      columns: z.array(text),
+      cause: text,
+      position: text,
+    }),
+  ),
 });
 
 const status = z.object({
@@ -248,6 +278,7 @@ export type Schemas = {
   readonly Attempts: z.ZodType<{ readonly items: readonly AttemptItem[] }>;
   readonly Event: z.ZodType<MigrationEvent>;
   readonly Replication: z.ZodType<ReplicationItem>;
+  readonly Verification: z.ZodType<VerificationItem>;
   readonly Problem: z.ZodType;
   readonly Health: z.ZodType;
   readonly Ready: z.ZodType;
@@ -275,6 +306,7 @@ export const SCHEMAS: Schemas = {
   Attempts: z.object({ items: z.array(attempt) }),
   Event: event,
   Replication: replication,
+  Verification: verification,
   Problem: problem,
   Health: z.object({ status: text }),
   Ready: z.object({ ready: z.boolean(), reasons: z.array(text) }),

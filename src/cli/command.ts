@@ -11,6 +11,8 @@ export type Session = {
   readonly client: AdminClient;
   /** Print what the API says instead of text for people. */
   readonly json: boolean;
+  /** The words behind the command. */
+  readonly words: readonly string[];
   /** Path of the migration's part of the API, without a slash at the end. */
   readonly migration: string;
 };
@@ -57,12 +59,18 @@ export function adminCommand<Options extends object = object>(
       // above knows too are that one's, wherever they stand.
       const command = given.at(-1) as Command;
       const options = command.optsWithGlobals() as Options & CommonOptions;
-      const argument = given.length > 2 ? (given[0] as string | undefined) : undefined;
+      const [argument] = command.args;
       const token = options.token ?? env["TWINWIRE_TOKEN"];
       const client = openAdminClient({ admin: options.admin, token: token || undefined });
       const migrationName = options.migration ?? (await onlyMigration(client));
       const migration = `/api/v1/migrations/${encodeURIComponent(migrationName)}`;
-      const session = { terminal, client, json: options.json === true, migration };
+      const session = {
+        terminal,
+        client,
+        json: options.json === true,
+        words: command.args,
+        migration,
+      };
       finish(await action(session, argument, options));
     });
 }

@@ -15,6 +15,7 @@ import {
   tolerateDivergence,
 } from "./divergence-commands.ts";
 import { printFingerprints, printReadiness, printReport, printStatus } from "./inspect-commands.ts";
+import { verifyTables } from "./verify-command.ts";
 import { printReplication, startReplication, stopReplication } from "./replicate-commands.ts";
 import { printRules, removeRule } from "./rule-commands.ts";
 import type { Terminal } from "./terminal.ts";
@@ -70,6 +71,7 @@ function buildProgram(scope: Scope): Command {
     ...localCommands(scope),
     ...inspectCommands(scope),
     replicateCommand(scope),
+    verifyCommand(scope),
     ...verbCommands(scope),
   ];
   for (const command of commands) {
@@ -237,6 +239,18 @@ function replicateCommand(scope: Scope): Command {
     )
     .addCommand(adminCommand("status", "show how far it is", scope, printReplication))
     .addHelpText("after", example("twinwire replicate start", "twinwire replicate status --json"));
+}
+
+function verifyCommand(scope: Scope): Command {
+  return adminCommand(
+    "verify",
+    "compare the rows of both sides, exactly, while they move",
+    scope,
+    verifyTables,
+  )
+    .addArgument(new Argument("[table...]", "tables of OLD, as schema.name; all unless given"))
+    .option("--no-wait", "do not follow it to its end")
+    .addHelpText("after", example("twinwire verify", "twinwire verify public.orders --json"));
 }
 
 function verbCommands(scope: Scope): Command[] {

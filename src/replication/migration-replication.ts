@@ -4,10 +4,11 @@ import type { Clock } from "../base/clock.ts";
 import { CodedError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { AdminTarget } from "../upstream/admin-client.ts";
-import type { HeldApplier } from "./apply/applier.ts";
+import type { Applier } from "./apply/applier.ts";
 import { ApplyIncident } from "./apply/row-writer.ts";
 import { mayPass } from "./apply/apply-failure.ts";
 import type { MappingInput } from "./mapping/mapping-input.ts";
+import type { TableMapping } from "./mapping/row-program.ts";
 import { ReplicationRun } from "./replication-run.ts";
 import type { ReplicationState } from "./replication-state.ts";
 import { RelationChanged, settle, TablesChanged } from "./source-changes.ts";
@@ -54,8 +55,10 @@ export type MigrationReplication = {
   readonly state: ReplicationState;
   /** Until the signal aborts. @throws Error whose message says why it cannot go on and what to do */
   run(signal: AbortSignal): Promise<void>;
-  /** Has NEW stand still, once what is being applied is; undefined where that cannot be had. */
-  hold(signal: AbortSignal): Promise<HeldApplier | undefined>;
+  /** What applies OLD's changes on NEW; undefined while nothing does. */
+  readonly applier: Applier | undefined;
+  /** Of the tables that are replicated, once NEW holds them. */
+  readonly mappings: readonly TableMapping[] | undefined;
 };
 
 /** Makes it; nothing is asked of a database before `run`. */
@@ -66,7 +69,12 @@ export function openMigrationReplication(deps: ReplicationDeps): MigrationReplic
     get state() {
       return stateOf(view, deps.clock);
     },
-    hold: async (signal) => await view.forward?.applier.hold(signal),
+    get applier() {
+      return view.forward?.applier;
+    },
+    get mappings() {
+      return view.phase === "streaming" ? view.mappings : undefined;
+    },
     async run(signal) {
       while (!signal.aborted) {
         const beganAtMs = deps.clock.monotonicMs();

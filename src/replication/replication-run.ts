@@ -91,6 +91,7 @@ export class ReplicationRun {
     const finishSchema = await this.#schema(sessions, sources);
     await this.#noticeChanges(sessions.old);
     const mapping = await compile(sessions, sources, settings.mapping);
+    view.mappings = mapping.tables;
     view.noWayBack = mapping.tables.flatMap(({ whyNoInverse }) => whyNoInverse ?? []);
     view.warnings = [
       ...this.#notices,

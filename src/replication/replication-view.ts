@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { formatPosition } from "../wire/position.ts";
 import type { Applier } from "./apply/applier.ts";
+import type { TableMapping } from "./mapping/row-program.ts";
 import { REPLICATION_OFF, STREAM_OFF } from "./replication-state.ts";
 import type {
   ReplicationPhase,
@@ -28,6 +29,8 @@ export type ReplicationView = {
   detail: string;
   forward: RunningStream | undefined;
   reverse: RunningStream | undefined;
+  /** Of the tables that are replicated, once that is known. */
+  mappings: readonly TableMapping[];
   copy: () => ReplicationState["copy"];
   tables: () => readonly TableState[];
   /** Why there is no way back, whatever the streams do: mappings without an inverse, rows that do not fit. */
@@ -44,6 +47,7 @@ export function emptyView(): ReplicationView {
     detail: "Both databases are being looked at.",
     forward: undefined,
     reverse: undefined,
+    mappings: [],
     copy: () => REPLICATION_OFF.copy,
     tables: () => [],
     noWayBack: [],

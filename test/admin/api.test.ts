@@ -106,6 +106,31 @@ const ROWS: readonly Row[] = [
     status: 409,
     answer: { code: "conflict" },
   },
+  // Rows of both sides.
+  { why: "what is known of them", path: `${ORDERS}/verify`, status: 200 },
+  {
+    why: "verify some tables",
+    method: "POST",
+    path: `${ORDERS}/verify`,
+    body: `{"tables":["public.orders"]}`,
+    status: 200,
+    answer: { phase: "done" },
+  },
+  {
+    why: "verify when it cannot be done",
+    method: "POST",
+    path: `${ORDERS}/verify`,
+    body: `{"tables":["public.nowhere"]}`,
+    status: 409,
+    answer: { code: "conflict" },
+  },
+  {
+    why: "verify something else than tables",
+    method: "POST",
+    path: `${ORDERS}/verify`,
+    body: `{"tables":"public.orders"}`,
+    status: 400,
+  },
   // What is not there.
   { why: "no such path", path: "/api/v2", status: 404, answer: { code: "not_found" } },
   { why: "a slash too many", path: `${ORDERS}/`, status: 404 },
@@ -113,7 +138,7 @@ const ROWS: readonly Row[] = [
   {
     why: "no such migration, for a verb of a later version too",
     method: "POST",
-    path: "/api/v1/migrations/nope/verify",
+    path: "/api/v1/migrations/nope/rehearse",
     status: 404,
   },
   { why: "no such divergence", path: `${ORDERS}/divergences/nope`, status: 404 },
@@ -121,14 +146,14 @@ const ROWS: readonly Row[] = [
   {
     why: "a verb of a later version",
     method: "POST",
-    path: `${ORDERS}/verify`,
+    path: `${ORDERS}/rehearse`,
     status: 501,
     answer: {
       type: "about:blank",
       title: "Not Implemented",
       status: 501,
       code: "not_implemented",
-      detail: "This version cannot do this: verify the data of both sides.",
+      detail: "This version cannot do this: go through a cutover without the decision.",
     },
   },
   // Differences and rules.

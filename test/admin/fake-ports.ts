@@ -9,6 +9,7 @@ import type {
   MigrationStatus,
   Recheck,
   ReplicationItem,
+  VerificationItem,
   RuleItem,
   ShadowStatus,
   VerbOutcome,
@@ -74,6 +75,35 @@ const replicating: ReplicationItem = {
   ],
   canGoBack: { ok: false, reasons: ["it has not come that far"] },
   warnings: [],
+};
+
+const VERIFICATION: VerificationItem = {
+  phase: "done",
+  detail: "12 rows compared, 1 rows differ.",
+  startedAt: "2026-01-01T00:00:00.000Z",
+  endedAt: "2026-01-01T00:00:01.000Z",
+  tables: [
+    {
+      table: "public.orders",
+      state: "verified",
+      chunks: 2,
+      verified: 1,
+      rows: 12,
+      mismatches: 1,
+      causes: { "what: spaces at the end": 1 },
+      detail: "",
+    },
+  ],
+  differences: [
+    {
+      table: "public.orders",
+      key: { id: "7" },
+      kind: "different",
+      columns: ["what"],
+      cause: "what: spaces at the end",
+      position: "0/1",
+    },
+  ],
 };
 
 export function fakeMigration(name: string): FakeMigration {
@@ -197,6 +227,11 @@ export function fakeMigration(name: string): FakeMigration {
     replication: () => replicating,
     startReplication: () => ({ kind: "done", replication: replicating }),
     stopReplication: async () => ({ kind: "conflict", message: "Someone else replicates." }),
+    verification: () => VERIFICATION,
+    verify: (tables) =>
+      tables.includes("public.nowhere")
+        ? { kind: "conflict", message: "Not now." }
+        : { kind: "done", verification: VERIFICATION },
     watch(listener, signal) {
       listeners.add(listener);
       signal.addEventListener("abort", () => listeners.delete(listener), { once: true });

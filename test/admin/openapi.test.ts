@@ -71,6 +71,7 @@ const INTERFACE = [
     "GET /replication",
     "POST /replication/start",
     "POST /replication/stop",
+    "GET /verify",
     "POST /verify",
     "POST /rehearse",
     "POST /cutover",

@@ -305,6 +305,19 @@ const ROWS: readonly Row[] = [
     err: /^Usage: twinwire/,
   },
   {
+    why: "rows that differ end it with 4, with their causes",
+    args: "verify public.orders",
+    exit: 4,
+    out: /1 cause explains 1 rows\n +1 in public\.orders: what: spaces at the end\n.*public\.orders id = 7/s,
+  },
+  { why: "the same as JSON", args: "verify --json", exit: 4, out: /"mismatches": 1,/ },
+  {
+    why: "a table that cannot be verified now",
+    args: "verify public.nowhere",
+    exit: 1,
+    err: /Not now/,
+  },
+  {
     why: "a typing error",
     process: true,
     args: "statu",
@@ -313,7 +326,7 @@ const ROWS: readonly Row[] = [
   },
   {
     why: "a command of a later version is not there",
-    args: "verify",
+    args: "rehearse",
     exit: 2,
     err: /unknown command/,
   },

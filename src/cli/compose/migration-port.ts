@@ -14,6 +14,7 @@ import { readiness } from "../../cutover/readiness.ts";
 import { migrationReport } from "./migration-report.ts";
 import { readinessFacts, shadowState, statusOf } from "./migration-status.ts";
 import type { Migration } from "./open-migration.ts";
+import { verificationItem, verify } from "./verification-port.ts";
 import { replicationItem, startReplication, stopReplication } from "./replication-port.ts";
 
 /** One migration as the admin API sees it. */
@@ -51,6 +52,8 @@ export function migrationPort(migration: Migration, clock: Clock): MigrationPort
     replication: () => replicationItem(migration.replicator),
     startReplication: () => startReplication(migration.replicator, conductor.route().primary),
     stopReplication: () => stopReplication(migration.replicator),
+    verification: () => verificationItem(migration.replicator),
+    verify: (tables) => verify(migration.replicator, tables),
     watch: (listener, signal) => record.watch(listener, signal),
   };
 }

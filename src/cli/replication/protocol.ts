@@ -1,4 +1,5 @@
 import type { MigrationConfig } from "../../config/config.ts";
+import type { VerifyState } from "../../verify/verify-state.ts";
 import type { ReplicationState } from "../../replication/replication-state.ts";
 
 /** What the process that replicates is told, as messages between processes (plain JSON). */
@@ -12,6 +13,8 @@ export type ToReplicator =
       readonly folder: string;
     }
   | (HoldQuestion & { readonly request: number })
+  /** Verify tables of OLD, all where none are named, instead of what is being verified. */
+  | { readonly kind: "verify"; readonly tables: readonly string[] }
   | { readonly kind: "stop" };
 
 /** About a hold, which is named by a number. */
@@ -38,6 +41,7 @@ export type FromReplicator =
     }
   /** A slot is about to be made: what is remembered of a server it was on before means nothing. */
   | { readonly kind: "creating"; readonly side: "old" | "new" }
+  | { readonly kind: "verification"; readonly state: VerifyState }
   /** To the question of that number: NEW stands, stands there, or has stood until now. */
   | { readonly kind: "answer"; readonly request: number; readonly yes: boolean }
   | {

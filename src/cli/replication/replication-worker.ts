@@ -9,6 +9,7 @@ import type { MigrationReplication } from "../../replication/migration-replicati
 import { openMigrationReplication } from "../../replication/migration-replication.ts";
 import type { FromReplicator, ToReplicator } from "./protocol.ts";
 import { WorkerHolds } from "./worker-holds.ts";
+import { WorkerVerification } from "./worker-verification.ts";
 
 type Begin = Extract<ToReplicator, { kind: "begin" }>;
 
@@ -19,6 +20,11 @@ const LOG_LEVEL: LogLevel = "info";
 const stop = new AbortController();
 let replication: MigrationReplication | undefined;
 const holds = new WorkerHolds(() => replication);
+const verifications = new WorkerVerification(
+  () => replication,
+  (state) => void tell({ kind: "verification", state }),
+  stop.signal,
+);
 
 /** Resolves once the parent will hear it, whatever becomes of this process. */
 function tell(message: FromReplicator): Promise<void> {
@@ -46,6 +52,7 @@ async function run({ config, epoch, folder }: Begin): Promise<void> {
     event: (detail) => void tell({ kind: "event", detail }),
   });
   replication = opened;
+  verifications.prepare(config.name, { old: target("old"), new: target("new") });
   const report = (): void => void tell({ kind: "state", state: opened.state });
   const reporting = setInterval(report, STATE_MS);
   try {
@@ -78,6 +85,9 @@ process.on("message", (message: ToReplicator) => {
       void holds
         .answer(message)
         .then((yes) => tell({ kind: "answer", request: message.request, yes }));
+      return;
+    case "verify":
+      void verifications.start(message.tables);
       return;
     case "stop":
       stop.abort();

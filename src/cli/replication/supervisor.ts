@@ -9,6 +9,8 @@ import type { Logger } from "../../base/logger.ts";
 import type { ReplicationRecord } from "../../control/replication-record.ts";
 import type { ReplicationState } from "../../replication/replication-state.ts";
 import { REPLICATION_OFF } from "../../replication/replication-state.ts";
+import { NOT_VERIFIED } from "../../verify/verify-state.ts";
+import type { VerifyState } from "../../verify/verify-state.ts";
 import type { HeldReplication } from "./held-replication.ts";
 import { Holds } from "./held-replication.ts";
 import type { FromReplicator, ToReplicator } from "./protocol.ts";
@@ -33,6 +35,10 @@ export type Replicator = {
   fail(reason: string): void;
   /** Stops it, without forgetting that it is wanted. */
   close(): Promise<void>;
+  /** Of the rows of both sides: what was asked for last. */
+  readonly verification: VerifyState;
+  /** Begins one, of all tables where none are named, instead of one that runs. */
+  verify(tables: readonly string[]): void;
   /** Has NEW stand still; undefined where that cannot be had. */
   hold(signal: AbortSignal): Promise<HeldReplication | undefined>;
 };
@@ -63,6 +69,7 @@ class Supervisor implements Replicator {
   #retry: NodeJS.Timeout | undefined;
   #state: ReplicationState;
   #isRunning = false;
+  #verification: VerifyState = NOT_VERIFIED;
 
   constructor(deps: SupervisorDeps) {
     this.#deps = deps;
@@ -77,6 +84,16 @@ class Supervisor implements Replicator {
   get state(): ReplicationState {
     const { warnings } = this.#state;
     return { ...this.#state, warnings: [...this.#deps.warnings(), ...warnings] };
+  }
+
+  get verification(): VerifyState {
+    return this.#verification;
+  }
+
+  verify(tables: readonly string[]): void {
+    const detail = "It begins.";
+    this.#verification = { ...NOT_VERIFIED, phase: "running", detail };
+    this.#tell({ kind: "verify", tables });
   }
 
   get wanted(): boolean {
@@ -133,6 +150,10 @@ class Supervisor implements Replicator {
     child.once("exit", (code, signal) => {
       if (this.#child === child) this.#child = undefined;
       this.#holds.lost();
+      if (this.#verification.phase === "running") {
+        const detail = "The process that replicates ended. Ask for it again.";
+        this.#verification = { ...this.#verification, phase: "failed", detail };
+      }
       if (clock.monotonicMs() - bornAtMs > SETTLED_MS) this.#backoff.reset();
       if (!this.#isRunning) return;
       const waitMs = this.#backoff.nextMs();
@@ -163,6 +184,9 @@ class Supervisor implements Replicator {
         record.forgetSource(message.side);
         // With a new slot on OLD everything begins anew; the one on NEW follows when the tables are copied.
         if (message.side === "old") record.forgetSource("new");
+        return;
+      case "verification":
+        this.#verification = message.state;
         return;
       case "answer":
         this.#holds.heard(message);

@@ -30,7 +30,7 @@ export class WorkerHolds {
 
   async #take(hold: number): Promise<boolean> {
     const giveUp = new AbortController();
-    const asked = this.#replication()?.hold(giveUp.signal);
+    const asked = this.#replication()?.applier?.hold(giveUp.signal);
     const taken = Promise.resolve(asked).catch(() => undefined);
     this.#holds.set(hold, { giveUp, taken });
     return (await taken) !== undefined;

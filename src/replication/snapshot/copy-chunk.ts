@@ -86,7 +86,7 @@ async function takeSnapshot(
   for (;;) {
     const [, , taken] = await source.pipeline([
       { sql: BEGIN_READING },
-      { sql: lockSql(table.program) },
+      { sql: lockSql(table.program.source) },
       { sql: TAKE_SNAPSHOT },
     ]);
     const [text, lsn] = taken?.rows[0] ?? [];

@@ -63,9 +63,9 @@ function chunkSql(
 }
 
 /** Keeps off what empties or rewrites the table, and nothing else. Takes no snapshot. */
-export function lockSql({ source }: RowProgram): string {
-  const only = source.kind === "p" ? "" : "ONLY ";
-  return `LOCK TABLE ${only}${quoteTable(source)} IN ACCESS SHARE MODE`;
+export function lockSql(table: TableShape): string {
+  const only = table.kind === "p" ? "" : "ONLY ";
+  return `LOCK TABLE ${only}${quoteTable(table)} IN ACCESS SHARE MODE`;
 }
 
 /** Whether the target holds rows where the program's go. */
@@ -104,7 +104,7 @@ function valueSql(step: ColumnStep): string {
 }
 
 /** Compares what the log would print: `format` uses the type's output function, as the log does, and a cast to text does not always. */
-function filterSql(filter: RowFilter | undefined): readonly string[] {
+export function filterSql(filter: RowFilter | undefined): readonly string[] {
   if (filter === undefined) return [];
   const { source, oneOf, and } = filter;
   const value = `t.${quoteIdent(source)}`;
