@@ -53,7 +53,11 @@ export type MigrationPort = {
   /** How far the verification is that was asked for last. */
   verification(): VerificationItem;
   /** Begins one, of all tables where none are named, instead of one that runs. */
-  verify(tables: readonly string[]): VerificationOutcome;
+  verify(what: {
+    readonly tables: readonly string[];
+    /** Make the rows of NEW that differ what they are in OLD. */
+    readonly repair: boolean;
+  }): VerificationOutcome;
   /** Calls back with every event from now on until the signal aborts. */
   watch(listener: (event: MigrationEvent) => void, signal: AbortSignal): void;
 };
@@ -110,6 +114,8 @@ export type VerificationItem = {
     readonly rows: number;
     /** Rows that differ. */
     readonly mismatches: number;
+    /** Rows of NEW that were made what they are in OLD, and compared once more after it. */
+    readonly repaired: number;
     /** How many of them each cause explains. */
     readonly causes: Readonly<Record<string, number>>;
     readonly detail: string;

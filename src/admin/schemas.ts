@@ -91,6 +91,7 @@ const verification = z.object({
       verified: z.int(),
       rows: z.int(),
       mismatches: z.int(),
+      repaired: z.int(),
       causes: counts,
       detail: text,
     }),

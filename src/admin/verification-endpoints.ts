@@ -19,8 +19,8 @@ export function verificationEndpoints(): Endpoint[] {
           { status: 409, description: "Replication is not in step now", ...PROBLEM },
         ],
         (migration, call) => {
-          const { tables = [] } = call.body as z.output<typeof VERIFY>;
-          const outcome = migration.verify(tables);
+          const { tables = [], repair = false } = call.body as z.output<typeof VERIFY>;
+          const outcome = migration.verify({ tables, repair });
           return outcome.kind === "done"
             ? json(outcome.verification)
             : problem(409, "conflict", outcome.message);
@@ -35,4 +35,5 @@ const NAMES = "expected names of tables of OLD, such as public.orders";
 
 const VERIFY = z.strictObject({
   tables: z.array(z.string({ error: NAMES }), { error: NAMES }).optional(),
+  repair: z.boolean({ error: "expected true or false" }).optional(),
 });

@@ -250,7 +250,15 @@ function verifyCommand(scope: Scope): Command {
   )
     .addArgument(new Argument("[table...]", "tables of OLD, as schema.name; all unless given"))
     .option("--no-wait", "do not follow it to its end")
-    .addHelpText("after", example("twinwire verify", "twinwire verify public.orders --json"));
+    .option(
+      "--repair",
+      "say how many rows of NEW would be made what they are in OLD; with --yes do so",
+    )
+    .option("--yes", "with --repair: do it")
+    .addHelpText(
+      "after",
+      example("twinwire verify", "twinwire verify public.orders --repair --yes"),
+    );
 }
 
 function verbCommands(scope: Scope): Command[] {

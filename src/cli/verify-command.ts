@@ -10,14 +10,23 @@ const POLL_MS = 200;
 /** In the text for people; all of them are in the JSON. */
 const SHOWN = 20;
 
+type VerifyOptions = {
+  readonly wait?: boolean;
+  readonly repair?: boolean;
+  readonly yes?: boolean;
+};
+
 /** Verifies tables, all where none are named, and follows it to its end. @returns 4 where rows differ */
 export async function verifyTables(
   session: Session,
   _argument: string | undefined,
-  { wait = true }: { readonly wait?: boolean },
+  { wait = true, repair = false, yes = false }: VerifyOptions,
 ): Promise<number> {
   const { terminal, client, json, migration, words } = session;
-  let item = await client.post<VerificationItem>(`${migration}/verify`, { tables: words });
+  let item = await client.post<VerificationItem>(`${migration}/verify`, {
+    tables: words,
+    repair: repair && yes,
+  });
   while (wait && item.phase === "running") {
     if (terminal.interactive)
       terminal.err(
@@ -28,8 +37,17 @@ export async function verifyTables(
   }
   if (terminal.interactive) terminal.err("\r\u001B[K");
   if (json) printJson(terminal, item);
-  else terminal.out(verificationText(item, terminal.columns));
+  else
+    terminal.out(verificationText(item, terminal.columns) + (repair ? repairText(item, yes) : ""));
   return exitCode(item);
+}
+
+function repairText({ tables }: VerificationItem, isDone: boolean): string {
+  const sum = (what: "mismatches" | "repaired"): string =>
+    count(tables.reduce((total, each) => total + each[what], 0));
+  return isDone
+    ? `\n${sum("repaired")} rows repaired\n`
+    : `\nnothing was changed; --yes would make ${sum("mismatches")} rows of NEW what they are in OLD\n`;
 }
 
 function exitCode({ phase, tables }: VerificationItem): number {

@@ -6,7 +6,7 @@ import type { MappingInput } from "./mapping/mapping-input.ts";
 import type { TableMapping } from "./mapping/row-program.ts";
 import type { StreamNames } from "./names.ts";
 import type { SourceRelation } from "./source/source-transaction.ts";
-import { quoteLiteral } from "./table-shape.ts";
+import { markOf } from "./mark.ts";
 
 /** Tables have changed and the policy has dealt with it: a new run has to look at them anew. Nothing has failed. */
 export class TablesChanged extends Error {}
@@ -89,15 +89,3 @@ export function settle(outcome: DdlOutcome, tell: (sentence: string) => void): s
       throw new TablesChanged(outcome.sentence);
   }
 }
-
-/**
- * What changes the target by our hand begins with a touch of a row of the stream, like everything that is applied; not of the
- * applier's own row, which it may hold at that moment.
- */
-function markOf(stream: string): string {
-  return `INSERT INTO twinwire.progress (stream, worker, epoch, pos) VALUES (${quoteLiteral(stream)}, ${MARK_WORKER}, 0, '0/0')
-    ON CONFLICT (stream, worker) DO UPDATE SET updated_at = pg_catalog.clock_timestamp()`;
-}
-
-/** Below all that copy. */
-const MARK_WORKER = -1_000_000;

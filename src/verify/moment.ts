@@ -37,13 +37,18 @@ const HOLD_MS = 30_000;
 
 /**
  * Leaves both sessions within a transaction, of which NEW's sees exactly what OLD's does.
+ * @param whileHeld done before the applier goes on
  * @returns the position of OLD's log
  * @throws CodedError
  */
-export async function beginMoment(deps: MomentDeps, locks: MomentLocks): Promise<Lsn> {
+export async function beginMoment(
+  deps: MomentDeps,
+  locks: MomentLocks,
+  whileHeld: () => Promise<void> = async () => {},
+): Promise<Lsn> {
   for (let tried = 0; tried < TRIES; tried++) {
     deps.signal.throwIfAborted();
-    const position = await tryMoment(deps, locks);
+    const position = await tryMoment(deps, locks, whileHeld);
     if (position !== undefined) return position;
     await endMoment(deps);
     await sleep(PAUSE_MS);
@@ -56,7 +61,11 @@ export async function endMoment({ old, fresh }: Pick<MomentDeps, "old" | "fresh"
   await Promise.all([old.execute("ROLLBACK"), fresh.execute("ROLLBACK")]);
 }
 
-async function tryMoment(deps: MomentDeps, locks: MomentLocks): Promise<Lsn | undefined> {
+async function tryMoment(
+  deps: MomentDeps,
+  locks: MomentLocks,
+  whileHeld: () => Promise<void>,
+): Promise<Lsn | undefined> {
   const { applier, old, fresh, beating, migration } = deps;
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(HOLD_MS)]);
   await old.execute(BEGIN);
@@ -74,6 +83,7 @@ async function tryMoment(deps: MomentDeps, locks: MomentLocks): Promise<Lsn | un
     await fresh.execute(BEGIN);
     await fresh.execute(locks.fresh);
     await one(fresh, FIX);
+    if (isThere) await whileHeld();
   } finally {
     isThere = held.release() && isThere;
   }

@@ -1,12 +1,16 @@
 import type { Clock } from "../base/clock.ts";
 import { CodedError, messageOf } from "../base/errors.ts";
 import type { Applier } from "../replication/apply/applier.ts";
+import { ApplyIncident } from "../replication/apply/row-writer.ts";
+import { openRowWriter } from "../replication/apply/write-rows.ts";
 import type { TableMapping } from "../replication/mapping/row-program.ts";
-import { OWN_SCHEMA } from "../replication/names.ts";
+import { OWN_SCHEMA, streamNames } from "../replication/names.ts";
 import { tableKey } from "../replication/table-shape.ts";
 import { WorkError } from "../upstream/work-error.ts";
 import type { WorkSession } from "../upstream/work-session.ts";
+import type { MomentDeps } from "./moment.ts";
 import { Moments } from "./moments.ts";
+import type { RepairDeps } from "./repair.ts";
 import { TableVerification } from "./verify-table.ts";
 import { NOT_VERIFIED } from "./verify-state.ts";
 import type { VerifyState } from "./verify-state.ts";
@@ -18,6 +22,8 @@ export type VerificationDeps = {
   /** A session of the verification's own; it closes it. */
   readonly open: (side: "old" | "new") => Promise<WorkSession>;
   readonly clock: Clock;
+  /** Make the rows of NEW that differ what they are in OLD. */
+  readonly repair: boolean;
 };
 
 /** One walk over tables of a migration. */
@@ -72,8 +78,10 @@ export class Verification {
     try {
       const [old, fresh, beating] = [await open("old"), await open("new"), await open("old")];
       const { migration, applier, clock } = this.#deps;
-      const moments = new Moments({ migration, applier, old, fresh, beating, signal }, clock);
-      for (const table of this.#tables) await this.#table(table, moments, signal);
+      const moment = { migration, applier, old, fresh, beating, signal };
+      const moments = new Moments(moment, clock);
+      const repair = this.#deps.repair ? await repairDeps(moment, open) : undefined;
+      for (const table of this.#tables) await this.#table(table, moments, signal, repair);
       await moments.end();
     } catch (error) {
       this.#failure = signal.aborted ? "It was stopped." : messageOf(error);
@@ -83,26 +91,51 @@ export class Verification {
     }
   }
 
-  async #table(table: TableVerification, moments: Moments, signal: AbortSignal): Promise<void> {
+  async #table(
+    table: TableVerification,
+    moments: Moments,
+    signal: AbortSignal,
+    repair: RepairDeps | undefined,
+  ): Promise<void> {
     try {
-      await table.run(moments, this.#deps.clock, signal);
+      await table.run(moments, this.#deps.clock, signal, repair);
     } catch (error) {
-      if (!(error instanceof WorkError)) throw error;
-      // A side refused the question: the other tables can be asked all the same.
+      if (!isOfTheTable(error)) throw error;
+      // The other tables can be asked all the same.
       table.fail(error.message);
       await moments.end();
     }
   }
 }
 
+/** A side refused the question, or to be repaired. */
+function isOfTheTable(error: unknown): error is Error {
+  const isRefused = error instanceof CodedError && error.code === "refused_by_guard";
+  return isRefused || error instanceof WorkError || error instanceof ApplyIncident;
+}
+
+async function repairDeps(moment: MomentDeps, open: VerificationDeps["open"]): Promise<RepairDeps> {
+  const writer = await open("new");
+  try {
+    await writer.execute("SET session_replication_role = replica");
+  } catch (error) {
+    // Without it NEW's own foreign keys and triggers see what is written.
+    if (!(error instanceof WorkError)) throw error;
+  }
+  const { stream } = streamNames(moment.migration, "forward");
+  return { moment, writer, writeRows: openRowWriter(), stream };
+}
+
 function detailOf(tables: VerifyState["tables"]): string {
   const mismatches = tables.reduce((sum, table) => sum + table.mismatches, 0);
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   const left = tables.filter(({ state }) => state === "waiting" || state === "verifying").length;
+  const repaired = tables.reduce((sum, table) => sum + table.repaired, 0);
   const failed = tables.filter(({ state }) => state === "failed").length;
   const parts = [
     `${rows} rows compared`,
     mismatches === 0 ? "no difference" : `${mismatches} rows differ`,
+    ...(repaired === 0 ? [] : [`${repaired} rows repaired`]),
     ...(left === 0 ? [] : [`${left} tables to go`]),
     ...(failed === 0 ? [] : [`${failed} tables could not be verified`]),
   ];

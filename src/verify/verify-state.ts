@@ -22,6 +22,8 @@ export type VerifiedTable = {
   readonly rows: number;
   /** Rows that differ. */
   readonly mismatches: number;
+  /** Rows that were made what they are in OLD, and compared once more after it. */
+  readonly repaired: number;
   /** How many rows each cause explains. */
   readonly causes: Readonly<Record<string, number>>;
   /** Why it could not be verified; empty otherwise. */

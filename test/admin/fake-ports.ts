@@ -90,6 +90,7 @@ const VERIFICATION: VerificationItem = {
       verified: 1,
       rows: 12,
       mismatches: 1,
+      repaired: 0,
       causes: { "what: spaces at the end": 1 },
       detail: "",
     },
@@ -228,7 +229,7 @@ export function fakeMigration(name: string): FakeMigration {
     startReplication: () => ({ kind: "done", replication: replicating }),
     stopReplication: async () => ({ kind: "conflict", message: "Someone else replicates." }),
     verification: () => VERIFICATION,
-    verify: (tables) =>
+    verify: ({ tables }) =>
       tables.includes("public.nowhere")
         ? { kind: "conflict", message: "Not now." }
         : { kind: "done", verification: VERIFICATION },

@@ -310,6 +310,18 @@ const ROWS: readonly Row[] = [
     exit: 4,
     out: /1 cause explains 1 rows\n +1 in public\.orders: what: spaces at the end\n.*public\.orders id = 7/s,
   },
+  {
+    why: "a repair begins with what it would do",
+    args: "verify --repair",
+    exit: 4,
+    out: /nothing was changed; --yes would make 1 rows of NEW what they are in OLD/,
+  },
+  {
+    why: "and is done when told so",
+    args: "verify --repair --yes",
+    exit: 4,
+    out: /0 rows repaired/,
+  },
   { why: "the same as JSON", args: "verify --json", exit: 4, out: /"mismatches": 1,/ },
   {
     why: "a table that cannot be verified now",

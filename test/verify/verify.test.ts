@@ -4,7 +4,7 @@ import type { VerificationItem } from "../../src/admin/ports.ts";
 import { until } from "../mirror/mirrored.ts";
 import { writeWithoutRest } from "../mirror/restless-writer.ts";
 import { DATABASE, startTwoSides } from "../mirror/two-sides.ts";
-import { startReplicating } from "../replication/replicating.ts";
+import { inStep, startReplicating } from "../replication/replicating.ts";
 
 const VERIFY = "/api/v1/migrations/shop/verify";
 
@@ -32,7 +32,7 @@ t.teardown(() => twinwire.stop());
 
 const WORK = [
   "update hot set n = n + 1",
-  "update orders set total = total + 1, at = now() where id = 1 + floor(random() * 30000)",
+  "update orders set total = total + 1, at = now() where id = 1 + floor(random() * 29000)",
   "with gone as (delete from lines where orders = floor(random() * 1000) returning *) insert into lines select orders, line + 100, what from gone on conflict do nothing",
   "update loose set what = what || '.' where ctid = (select ctid from loose order by random() limit 1)",
 ];
@@ -42,8 +42,8 @@ const stopWriting = async (): Promise<void> => {
 };
 t.teardown(stopWriting);
 
-async function verify(tables: readonly string[] = []): Promise<VerificationItem> {
-  await twinwire.api.post<VerificationItem>(VERIFY, { tables });
+async function verify(tables: readonly string[] = [], repair = false): Promise<VerificationItem> {
+  await twinwire.api.post<VerificationItem>(VERIFY, { tables, repair });
   return await until("the verification's end", async () => {
     const item = await twinwire.api.get<VerificationItem>(VERIFY);
     return item.phase === "running" ? undefined : item;
@@ -81,7 +81,7 @@ await t.test("a difference is found at its row, with its cause", async (test) =>
     update orders set what = what || '  ' where id = 17;
     update orders set customer = null where id = 18;
     update orders set details = '{"n": 5, "x": 1}' where id = 19;
-    delete from orders where id = 20;
+    delete from orders where id = 29020;
     insert into orders values (-5, 1, 'extra', 1, now(), '{}');
     update lines set what = upper(what) where orders = 0 and line = 3;
     update named set n = -n where name = 'Name 7';
@@ -93,7 +93,7 @@ await t.test("a difference is found at its row, with its cause", async (test) =>
     ["public.orders", { id: "17" }, "different", "what: spaces at the end"],
     ["public.orders", { id: "18" }, "different", "customer: NULL instead of a value"],
     ["public.orders", { id: "19" }, "different", "details: another value"],
-    ["public.orders", { id: "20" }, "missing", "the row is not in NEW"],
+    ["public.orders", { id: "29020" }, "missing", "the row is not in NEW"],
     ["public.orders", { id: "-5" }, "extra", "the row is not in OLD"],
     ["public.named", { name: "Name 7" }, "different", "n: the opposite sign"],
     ["public.loose", {}, "missing", "the row is not in NEW"],
@@ -109,6 +109,30 @@ await t.test("a difference is found at its row, with its cause", async (test) =>
     found.length,
   );
 });
+
+await t.test(
+  "rows are repaired while they are written to, and nothing newer is lost",
+  async (test) => {
+    for (const sql of WORK) writers.push(await writeWithoutRest(sides.old.url(DATABASE), sql));
+    await spoil(`
+    update orders set total = -1, what = 'spoilt' where id % 200 = 0;
+    delete from orders where id > 29000 and id % 100 = 1;
+    insert into orders values (-6, 1, 'extra', 1, now(), '{}')`);
+    const keyed = ["public.orders", "public.lines", "public.named", "public.hot", "public.empty"];
+    const { tables, detail } = await verify(keyed, true);
+    for (const table of tables) test.match(table, { state: "verified", mismatches: 0 }, detail);
+    const orders = tables.find(({ table }) => table === "public.orders");
+    test.ok((orders?.repaired ?? 0) > 100, JSON.stringify(orders));
+    await stopWriting();
+    await inStep(sides, keyed);
+    const loose = await verify(["public.loose"], true);
+    test.match(loose.tables, [{ state: "failed", detail: /no key/, mismatches: 1 }]);
+    await spoil("update named set n = 0 where n % 3 = 0");
+    const many = await verify(["public.named"], true);
+    test.match(many.tables, [{ state: "failed", detail: /1000 rows .* more than 30/ }]);
+    test.equal(many.tables[0]?.repaired, 0);
+  },
+);
 
 await t.test("some tables alone, and none that does not travel", async (test) => {
   const { tables } = await verify(["public.named", "public.hot"]);

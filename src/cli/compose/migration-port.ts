@@ -53,7 +53,7 @@ export function migrationPort(migration: Migration, clock: Clock): MigrationPort
     startReplication: () => startReplication(migration.replicator, conductor.route().primary),
     stopReplication: () => stopReplication(migration.replicator),
     verification: () => verificationItem(migration.replicator),
-    verify: (tables) => verify(migration.replicator, tables),
+    verify: (what) => verify(migration.replicator, what),
     watch: (listener, signal) => record.watch(listener, signal),
   };
 }

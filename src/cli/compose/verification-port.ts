@@ -13,10 +13,10 @@ export function verificationItem(replicator: Replicator | undefined): Verificati
 
 export function verify(
   replicator: Replicator | undefined,
-  tables: readonly string[],
+  what: { readonly tables: readonly string[]; readonly repair: boolean },
 ): VerificationOutcome {
   if (replicator?.state.phase !== "streaming") return { kind: "conflict", message: NOT_IN_STEP };
-  replicator.verify(tables);
+  replicator.verify(what);
   return { kind: "done", verification: verificationItem(replicator) };
 }
 

@@ -14,7 +14,7 @@ export type ToReplicator =
     }
   | (HoldQuestion & { readonly request: number })
   /** Verify tables of OLD, all where none are named, instead of what is being verified. */
-  | { readonly kind: "verify"; readonly tables: readonly string[] }
+  | { readonly kind: "verify"; readonly tables: readonly string[]; readonly repair: boolean }
   | { readonly kind: "stop" };
 
 /** About a hold, which is named by a number. */

@@ -87,7 +87,7 @@ process.on("message", (message: ToReplicator) => {
         .then((yes) => tell({ kind: "answer", request: message.request, yes }));
       return;
     case "verify":
-      void verifications.start(message.tables);
+      void verifications.start(message);
       return;
     case "stop":
       stop.abort();

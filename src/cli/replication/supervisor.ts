@@ -23,6 +23,9 @@ const LONGEST_RETRY_MS = 10_000;
 /** A process that has lived so long was not in trouble from the start. */
 const SETTLED_MS = 30_000;
 
+/** Which tables are verified, all where none are named, and whether NEW's rows that differ are made what they are in OLD. */
+type Wanted = Omit<Extract<ToReplicator, { kind: "verify" }>, "kind">;
+
 /** The replication of one migration, run in a process of its own so that its load is not in a client's way. */
 export type Replicator = {
   readonly state: ReplicationState;
@@ -37,8 +40,8 @@ export type Replicator = {
   close(): Promise<void>;
   /** Of the rows of both sides: what was asked for last. */
   readonly verification: VerifyState;
-  /** Begins one, of all tables where none are named, instead of one that runs. */
-  verify(tables: readonly string[]): void;
+  /** Begins one, instead of one that runs. */
+  verify(what: Wanted): void;
   /** Has NEW stand still; undefined where that cannot be had. */
   hold(signal: AbortSignal): Promise<HeldReplication | undefined>;
 };
@@ -90,10 +93,10 @@ class Supervisor implements Replicator {
     return this.#verification;
   }
 
-  verify(tables: readonly string[]): void {
+  verify(what: Wanted): void {
     const detail = "It begins.";
     this.#verification = { ...NOT_VERIFIED, phase: "running", detail };
-    this.#tell({ kind: "verify", tables });
+    this.#tell({ kind: "verify", ...what });
   }
 
   get wanted(): boolean {

@@ -7,7 +7,9 @@ import type { AdminTarget } from "../../upstream/admin-client.ts";
 import { Verification } from "../../verify/verification.ts";
 import { NOT_VERIFIED } from "../../verify/verify-state.ts";
 import type { VerifyState } from "../../verify/verify-state.ts";
+import type { ToReplicator } from "./protocol.ts";
 
+type Wanted = Omit<Extract<ToReplicator, { kind: "verify" }>, "kind">;
 type Targets = Readonly<Record<"old" | "new", AdminTarget>>;
 
 const STATE_MS = 250;
@@ -35,22 +37,22 @@ export class WorkerVerification {
   }
 
   /** Instead of what runs. */
-  async start(tables: readonly string[]): Promise<void> {
+  async start(wanted: Wanted): Promise<void> {
     const before = this.#running;
     const stop = new AbortController();
-    const ended = this.#run(tables, AbortSignal.any([stop.signal, this.#signal]), before);
+    const ended = this.#run(wanted, AbortSignal.any([stop.signal, this.#signal]), before);
     this.#running = { stop, ended };
     await ended;
   }
 
   async #run(
-    tables: readonly string[],
+    wanted: Wanted,
     signal: AbortSignal,
     before: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined,
   ): Promise<void> {
     before?.stop.abort();
     await before?.ended;
-    const verification = this.#prepared(tables);
+    const verification = this.#prepared(wanted);
     if (verification === undefined) return;
     const report = (): void => this.#tell(verification.state);
     const reporting = setInterval(report, STATE_MS);
@@ -61,7 +63,7 @@ export class WorkerVerification {
   }
 
   /** @returns undefined when that was told already */
-  #prepared(tables: readonly string[]): Verification | undefined {
+  #prepared({ tables, repair }: Wanted): Verification | undefined {
     const mappings = this.#replication()?.mappings;
     const where = this.#where;
     if (mappings === undefined || where === undefined) {
@@ -77,6 +79,7 @@ export class WorkerVerification {
           mappings,
           open: (side) => sessions.open(side),
           clock: systemClock,
+          repair,
         },
         tables,
       );
