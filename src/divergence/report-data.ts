@@ -24,6 +24,7 @@ export type ReportData = {
   readonly drifted: readonly DriftedTable[];
   /** The newest first. */
   readonly attempts: readonly ReportAttempt[];
+  readonly verification: ReportVerification;
   /** A sentence for each reason of not mirroring. */
   readonly skipReasons: Readonly<Record<string, string>>;
 };
@@ -46,6 +47,30 @@ export type ReportAttempt = {
   readonly startedAt: string;
   readonly pauseMs?: number;
   readonly outcome?: string;
+};
+
+/** What is known of the rows of both sides. */
+export type ReportVerification = {
+  readonly phase: string;
+  readonly detail: string;
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly tables: readonly {
+    readonly table: string;
+    readonly state: string;
+    readonly chunks: number;
+    readonly verified: number;
+    readonly rows: number;
+    readonly mismatches: number;
+    readonly causes: Readonly<Record<string, number>>;
+    readonly detail: string;
+  }[];
+  readonly differences: readonly {
+    readonly table: string;
+    readonly key: Readonly<Record<string, string | null>>;
+    readonly cause: string;
+    readonly position: string;
+  }[];
 };
 
 /** Why statements were not compared, the most frequent first. */

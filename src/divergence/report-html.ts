@@ -1,4 +1,4 @@
-import type { Block } from "./report-sections.ts";
+import type { Block } from "./report-block.ts";
 
 const STYLE =
   "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}" +

@@ -1,4 +1,4 @@
-import type { Block } from "./report-sections.ts";
+import type { Block } from "./report-block.ts";
 
 /** The blocks as GitHub-flavoured Markdown. Texts are shown as they are, never as markup. */
 export function markdownOf(blocks: readonly Block[]): string {

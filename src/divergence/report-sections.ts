@@ -2,17 +2,9 @@ import { DIFFERENCE_REASONS, INCOMPARABLE_REASONS } from "../compare/verdict.ts"
 import type { DivergenceItem, FingerprintItem, Quantiles } from "./items.ts";
 import { leftOpen } from "./left-open.ts";
 import type { NotCompared, ReportData } from "./report-data.ts";
-
-/** A report as blocks, before it is Markdown or HTML. */
-export type Block =
-  | { readonly kind: "heading"; readonly level: 1 | 2 | 3; readonly text: string }
-  | { readonly kind: "paragraph"; readonly text: string }
-  | { readonly kind: "code"; readonly text: string }
-  | {
-      readonly kind: "table";
-      readonly columns: readonly string[];
-      readonly rows: readonly (readonly string[])[];
-    };
+import type { Block } from "./report-block.ts";
+import { code, heading, paragraph, table } from "./report-block.ts";
+import { rowBlocks } from "./report-rows.ts";
 
 /** More are in the JSON report. */
 const STATEMENTS_SHOWN = 50;
@@ -34,6 +26,7 @@ export function reportBlocks(data: ReportData): readonly Block[] {
         ["Share compared", share(data.totals.compared, data.totals.seen)],
       ],
     ),
+    ...rowBlocks(data.verification),
     ...divergenceBlocks(data),
     ...unsettledBlocks(data),
     ...setAsideBlocks(data),
@@ -299,22 +292,6 @@ function attemptBlocks({ attempts }: ReportData): readonly Block[] {
 function moreThan(total: number, shown: number): readonly Block[] {
   if (total <= shown) return [];
   return [paragraph(`${number(total - shown)} more are in the JSON report.`)];
-}
-
-function heading(level: 1 | 2 | 3, text: string): Block {
-  return { kind: "heading", level, text };
-}
-
-function paragraph(text: string): Block {
-  return { kind: "paragraph", text };
-}
-
-function code(text: string): Block {
-  return { kind: "code", text };
-}
-
-function table(columns: readonly string[], rows: readonly (readonly string[])[]): Block {
-  return { kind: "table", columns, rows };
 }
 
 /** Rounded down, so that 100 % means all. */

@@ -28,6 +28,14 @@ const NOTHING: ReportData = {
   fingerprints: [],
   drifted: [],
   attempts: [],
+  verification: {
+    phase: "none",
+    detail: "",
+    startedAt: null,
+    endedAt: null,
+    tables: [],
+    differences: [],
+  },
   skipReasons: { write: "it writes, and writes are skipped on the shadow" },
 };
 
@@ -263,4 +271,41 @@ await t.test("long lists are cut for people and whole in JSON", async (test) => 
   test.equal(report.split("| SELECT $1 |").length - 1, 50);
   const json = JSON.parse(renderReport(many, "json")) as { divergences: readonly unknown[] };
   test.equal(json.divergences.length, 120);
+});
+
+await t.test("rows of both sides are in it once they have been compared", async (test) => {
+  test.notMatch(renderReport(NOTHING, "md"), /Rows of both sides/);
+  const verification: ReportData["verification"] = {
+    phase: "done",
+    detail: "12 rows compared, 2 rows differ.",
+    startedAt: AT,
+    endedAt: AT,
+    tables: [
+      {
+        table: "public.orders",
+        state: "verified",
+        chunks: 3,
+        verified: 2,
+        rows: 12,
+        mismatches: 2,
+        causes: { "what: spaces at the end": 1, "the row is not in NEW": 1 },
+        detail: "",
+      },
+    ],
+    differences: [
+      {
+        table: "public.orders",
+        key: { id: "7" },
+        cause: "what: spaces at the end",
+        position: "0/1",
+      },
+    ],
+  };
+  const text = renderReport({ ...NOTHING, verification }, "md");
+  test.match(text, /## Rows of both sides/);
+  test.match(text, /public\.orders \| verified \| 2 of 3 \| 12 \| 2/);
+  test.match(text, /1 \| public\.orders \| what: spaces at the end/);
+  test.match(text, /id = 7/);
+  test.match(renderReport({ ...NOTHING, verification }, "html"), /Rows of both sides/);
+  test.match(JSON.parse(renderReport({ ...NOTHING, verification }, "json")), { verification });
 });

@@ -4,6 +4,7 @@ import { renderReport } from "../../divergence/report.ts";
 import { SKIP_REASONS } from "../../routing/skip-reason.ts";
 import { shadowState } from "./migration-status.ts";
 import type { Migration } from "./open-migration.ts";
+import { verificationItem } from "./verification-port.ts";
 
 const MOST_ITEMS = 10_000;
 
@@ -33,6 +34,7 @@ export function migrationReport(
     fingerprints: record.verdicts.fingerprints(everything).items,
     drifted: record.verdicts.drifted(),
     attempts: conductor.attempts(),
+    verification: verificationItem(migration.replicator),
     skipReasons: SKIP_REASONS,
   };
   return renderReport(data, format);

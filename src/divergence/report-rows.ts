@@ -1,0 +1,64 @@
+import type { ReportVerification } from "./report-data.ts";
+import type { Block } from "./report-block.ts";
+import { heading, paragraph, table } from "./report-block.ts";
+
+/** More are in the JSON report. */
+const ROWS_SHOWN = 50;
+
+/** What is known of the rows of both sides; nothing where nobody has asked. */
+export function rowBlocks(verification: ReportVerification): readonly Block[] {
+  const { phase, detail, startedAt, endedAt, tables, differences } = verification;
+  if (phase === "none") return [];
+  const when = [startedAt, endedAt].filter((time) => time !== null).join(" to ");
+  return [
+    heading(2, "Rows of both sides"),
+    paragraph(`${when === "" ? "" : `${when}: `}${detail}`),
+    table(
+      ["table", "state", "chunks that agree", "rows", "differ", ""],
+      tables.map((each) => [
+        each.table,
+        each.state,
+        `${each.verified} of ${each.chunks}`,
+        String(each.rows),
+        String(each.mismatches),
+        each.detail,
+      ]),
+    ),
+    ...causeBlocks(tables),
+    ...differenceBlocks(differences),
+  ];
+}
+
+function causeBlocks(tables: ReportVerification["tables"]): readonly Block[] {
+  const causes = tables.flatMap(({ table: name, causes: all }) =>
+    Object.entries(all).map(([cause, count]) => ({ name, cause, count })),
+  );
+  if (causes.length === 0) return [];
+  return [
+    heading(3, "Causes"),
+    table(
+      ["rows", "table", "cause"],
+      causes
+        .toSorted((a, b) => b.count - a.count)
+        .map(({ name, cause, count }) => [String(count), name, cause]),
+    ),
+  ];
+}
+
+function differenceBlocks(differences: ReportVerification["differences"]): readonly Block[] {
+  if (differences.length === 0) return [];
+  return [
+    heading(3, "Rows that differ"),
+    table(
+      ["table", "key", "cause", "position of OLD"],
+      differences.slice(0, ROWS_SHOWN).map(({ table: name, key, cause, position }) => [
+        name,
+        Object.entries(key)
+          .map(([column, value]) => `${column} = ${value ?? "NULL"}`)
+          .join(", "),
+        cause,
+        position,
+      ]),
+    ),
+  ];
+}
