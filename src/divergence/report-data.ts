@@ -49,7 +49,7 @@ export type ReportAttempt = {
   readonly outcome?: string;
 };
 
-/** What is known of the rows of both sides. */
+/** What is known of the rows of both sides. Keys of rows are values: they are not among it. */
 export type ReportVerification = {
   readonly phase: string;
   readonly detail: string;
@@ -64,12 +64,6 @@ export type ReportVerification = {
     readonly mismatches: number;
     readonly causes: Readonly<Record<string, number>>;
     readonly detail: string;
-  }[];
-  readonly differences: readonly {
-    readonly table: string;
-    readonly key: Readonly<Record<string, string | null>>;
-    readonly cause: string;
-    readonly position: string;
   }[];
 };
 

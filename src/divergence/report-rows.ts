@@ -2,12 +2,9 @@ import type { ReportVerification } from "./report-data.ts";
 import type { Block } from "./report-block.ts";
 import { heading, paragraph, table } from "./report-block.ts";
 
-/** More are in the JSON report. */
-const ROWS_SHOWN = 50;
-
 /** What is known of the rows of both sides; nothing where nobody has asked. */
 export function rowBlocks(verification: ReportVerification): readonly Block[] {
-  const { phase, detail, startedAt, endedAt, tables, differences } = verification;
+  const { phase, detail, startedAt, endedAt, tables } = verification;
   if (phase === "none") return [];
   const when = [startedAt, endedAt].filter((time) => time !== null).join(" to ");
   return [
@@ -25,7 +22,6 @@ export function rowBlocks(verification: ReportVerification): readonly Block[] {
       ]),
     ),
     ...causeBlocks(tables),
-    ...differenceBlocks(differences),
   ];
 }
 
@@ -35,30 +31,13 @@ function causeBlocks(tables: ReportVerification["tables"]): readonly Block[] {
   );
   if (causes.length === 0) return [];
   return [
-    heading(3, "Causes"),
+    heading(3, "Causes of rows that differ"),
+    paragraph("`twinwire verify` names the rows."),
     table(
       ["rows", "table", "cause"],
       causes
         .toSorted((a, b) => b.count - a.count)
         .map(({ name, cause, count }) => [String(count), name, cause]),
-    ),
-  ];
-}
-
-function differenceBlocks(differences: ReportVerification["differences"]): readonly Block[] {
-  if (differences.length === 0) return [];
-  return [
-    heading(3, "Rows that differ"),
-    table(
-      ["table", "key", "cause", "position of OLD"],
-      differences.slice(0, ROWS_SHOWN).map(({ table: name, key, cause, position }) => [
-        name,
-        Object.entries(key)
-          .map(([column, value]) => `${column} = ${value ?? "NULL"}`)
-          .join(", "),
-        cause,
-        position,
-      ]),
     ),
   ];
 }

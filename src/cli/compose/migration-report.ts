@@ -18,6 +18,7 @@ export function migrationReport(
   const { phase, primary, epoch } = conductor.route();
   const { enabled, sample } = settings.shadow();
   const everything = { after: undefined, limit: MOST_ITEMS };
+  const { differences: _rows, ...verification } = verificationItem(migration.replicator);
   const data: ReportData = {
     migration: name,
     generatedAt: new Date(clock.nowMs()).toISOString(),
@@ -34,7 +35,7 @@ export function migrationReport(
     fingerprints: record.verdicts.fingerprints(everything).items,
     drifted: record.verdicts.drifted(),
     attempts: conductor.attempts(),
-    verification: verificationItem(migration.replicator),
+    verification,
     skipReasons: SKIP_REASONS,
   };
   return renderReport(data, format);

@@ -9,6 +9,7 @@ import type { MigrationConfig } from "../../config/config.ts";
 import { withLiveEntries } from "../../config/reload.ts";
 import type { ControlStore } from "../../control/control-store.ts";
 import type { ReplicationRecord } from "../../control/replication-record.ts";
+import type { VerificationRecord } from "../../control/verification-record.ts";
 import type { Conductor } from "../../cutover/conductor.ts";
 import { openConductor, recoverRoute } from "../../cutover/conductor.ts";
 import type { MigrationMirror } from "../../mirror/migration-mirror.ts";
@@ -69,6 +70,7 @@ export type MigrationDeps = {
   readonly control: ControlStore;
   readonly openRecord: (settings: MigrationSettings) => MigrationRecord;
   readonly openReplicationRecord: (migration: string) => ReplicationRecord;
+  readonly openVerificationRecord: (migration: string) => VerificationRecord;
   /** Where replication keeps what does not fit in memory. */
   readonly replicationFolder: string;
   readonly nextSession: () => number;

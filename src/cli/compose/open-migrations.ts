@@ -6,6 +6,7 @@ import type { Config } from "../../config/config.ts";
 import { openControlStore } from "../../control/embedded-control-store.ts";
 import { openEmbeddedDatabase } from "../../control/embedded-database.ts";
 import { openReplicationRecord } from "../../control/replication-record.ts";
+import { openVerificationRecord } from "../../control/verification-record.ts";
 import { storeSecret } from "../../control/store-secret.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
 import { openLeanAnalyser } from "./lean-analyser.ts";
@@ -52,6 +53,7 @@ export async function openMigrations(
         openRecord: (settings) =>
           openMigrationRecord(settings, { clock, database, control, log, analyser }),
         openReplicationRecord: (name) => openReplicationRecord(database, name),
+        openVerificationRecord: (name) => openVerificationRecord(database, name),
         replicationFolder: join(config.store.path, "replication"),
         nextSession: () => ++session,
         loginSecret,

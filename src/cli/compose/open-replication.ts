@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { ReplicationRecord } from "../../control/replication-record.ts";
+import type { VerificationRecord } from "../../control/verification-record.ts";
 import { BudgetGuard } from "../replication/budget-guard.ts";
 import { openReplicator } from "../replication/supervisor.ts";
 import type { Replicator } from "../replication/supervisor.ts";
@@ -19,6 +20,7 @@ type ReplicationParts = {
   readonly log: Logger;
   readonly clock: Clock;
   readonly openReplicationRecord: (migration: string) => ReplicationRecord;
+  readonly openVerificationRecord: (migration: string) => VerificationRecord;
   /** Where it keeps what does not fit in memory. */
   readonly replicationFolder: string;
 };
@@ -26,7 +28,13 @@ type ReplicationParts = {
 /** @returns undefined where someone else replicates */
 export function openReplication(
   settings: MigrationSettings,
-  { log, clock, openReplicationRecord, replicationFolder }: ReplicationParts,
+  {
+    log,
+    clock,
+    openReplicationRecord,
+    openVerificationRecord,
+    replicationFolder,
+  }: ReplicationParts,
   {
     record: events,
     upstreams,
@@ -37,6 +45,7 @@ export function openReplication(
   const record = openReplicationRecord(name);
   const replicator = openReplicator({
     record,
+    verified: openVerificationRecord(name),
     log,
     clock,
     random: Math.random,

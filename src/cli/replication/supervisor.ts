@@ -7,6 +7,7 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { ReplicationRecord } from "../../control/replication-record.ts";
+import type { VerificationRecord } from "../../control/verification-record.ts";
 import type { ReplicationState } from "../../replication/replication-state.ts";
 import { REPLICATION_OFF } from "../../replication/replication-state.ts";
 import { NOT_VERIFIED } from "../../verify/verify-state.ts";
@@ -48,6 +49,7 @@ export type Replicator = {
 
 export type SupervisorDeps = {
   readonly record: ReplicationRecord;
+  readonly verified: VerificationRecord;
   readonly log: Logger;
   readonly clock: Clock;
   readonly random: () => number;
@@ -72,11 +74,13 @@ class Supervisor implements Replicator {
   #retry: NodeJS.Timeout | undefined;
   #state: ReplicationState;
   #isRunning = false;
-  #verification: VerifyState = NOT_VERIFIED;
+  #verification: VerifyState;
 
   constructor(deps: SupervisorDeps) {
     this.#deps = deps;
     this.#backoff = new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS, deps.random);
+    const { state } = deps.verified;
+    this.#verification = state === undefined ? NOT_VERIFIED : (JSON.parse(state) as VerifyState);
     const { wanted, incident } = deps.record;
     this.#state =
       wanted && incident !== undefined
@@ -155,7 +159,7 @@ class Supervisor implements Replicator {
       this.#holds.lost();
       if (this.#verification.phase === "running") {
         const detail = "The process that replicates ended. Ask for it again.";
-        this.#verification = { ...this.#verification, phase: "failed", detail };
+        this.#verified({ ...this.#verification, phase: "failed", detail });
       }
       if (clock.monotonicMs() - bornAtMs > SETTLED_MS) this.#backoff.reset();
       if (!this.#isRunning) return;
@@ -189,7 +193,7 @@ class Supervisor implements Replicator {
         if (message.side === "old") record.forgetSource("new");
         return;
       case "verification":
-        this.#verification = message.state;
+        this.#verified(message.state);
         return;
       case "answer":
         this.#holds.heard(message);
@@ -197,6 +201,13 @@ class Supervisor implements Replicator {
       case "event":
         onEvent(message.detail);
     }
+  }
+
+  /** Kept at its end, without the rows that differ: their keys are values. */
+  #verified(state: VerifyState): void {
+    this.#verification = state;
+    if (state.phase === "running") return;
+    this.#deps.verified.keep(JSON.stringify({ ...state, differences: [] }));
   }
 
   #failed(detail: string): void {
