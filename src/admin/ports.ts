@@ -106,7 +106,7 @@ export type VerificationItem = {
   readonly endedAt: string | null;
   readonly tables: readonly {
     /** Of OLD, as `schema.name`. */
-    readonly table: string;
+    readonly name: string;
     readonly state: string;
     readonly chunks: number;
     /** Chunks in which both sides hold the same. */

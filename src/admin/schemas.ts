@@ -85,7 +85,7 @@ const verification = z.object({
   endedAt: text.nullable(),
   tables: z.array(
     z.object({
-      table: text,
+      name: text,
       state: text,
       chunks: z.int(),
       verified: z.int(),

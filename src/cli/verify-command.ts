@@ -57,7 +57,7 @@ function exitCode({ phase, tables }: VerificationItem): number {
 
 function progressLine({ detail, tables }: VerificationItem): string {
   const now = tables.find(({ state }) => state === "verifying");
-  return now === undefined ? detail : `${now.table}: ${count(now.rows)} rows. In all ${detail}`;
+  return now === undefined ? detail : `${now.name}: ${count(now.rows)} rows. In all ${detail}`;
 }
 
 function verificationText(
@@ -70,7 +70,7 @@ function verificationText(
     ["time", times],
   ]);
   const rows = tables.map((each) => [
-    each.table,
+    each.name,
     each.state,
     `${each.verified}/${each.chunks}`,
     count(each.rows),
@@ -90,7 +90,7 @@ function verificationText(
 }
 
 function causesText(tables: VerificationItem["tables"]): string {
-  const causes = tables.flatMap(({ table: name, causes: all }) =>
+  const causes = tables.flatMap(({ name, causes: all }) =>
     Object.entries(all).map(([cause, number]) => ({ name, cause, number })),
   );
   if (causes.length === 0) return "";

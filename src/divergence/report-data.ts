@@ -56,7 +56,7 @@ export type ReportVerification = {
   readonly startedAt: string | null;
   readonly endedAt: string | null;
   readonly tables: readonly {
-    readonly table: string;
+    readonly name: string;
     readonly state: string;
     readonly chunks: number;
     readonly verified: number;

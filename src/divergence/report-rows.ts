@@ -13,7 +13,7 @@ export function rowBlocks(verification: ReportVerification): readonly Block[] {
     table(
       ["table", "state", "chunks that agree", "rows", "differ", ""],
       tables.map((each) => [
-        each.table,
+        each.name,
         each.state,
         `${each.verified} of ${each.chunks}`,
         String(each.rows),
@@ -26,7 +26,7 @@ export function rowBlocks(verification: ReportVerification): readonly Block[] {
 }
 
 function causeBlocks(tables: ReportVerification["tables"]): readonly Block[] {
-  const causes = tables.flatMap(({ table: name, causes: all }) =>
+  const causes = tables.flatMap(({ name, causes: all }) =>
     Object.entries(all).map(([cause, count]) => ({ name, cause, count })),
   );
   if (causes.length === 0) return [];

@@ -14,7 +14,8 @@ export type RowDifference = {
 };
 
 export type VerifiedTable = {
-  readonly table: string;
+  /** Of OLD, as `schema.name`. */
+  readonly name: string;
   readonly state: "waiting" | "verifying" | "verified" | "failed";
   readonly chunks: number;
   /** Of them, those in which both sides hold the same. */

@@ -53,7 +53,7 @@ export class TableVerification {
 
   get state(): VerifiedTable {
     return {
-      table: tableKey(this.#program.source),
+      name: tableKey(this.#program.source),
       state: this.#state,
       chunks: this.#chunks,
       verified: this.#verified,

@@ -84,7 +84,7 @@ const VERIFICATION: VerificationItem = {
   endedAt: "2026-01-01T00:00:01.000Z",
   tables: [
     {
-      table: "public.orders",
+      name: "public.orders",
       state: "verified",
       chunks: 2,
       verified: 1,

@@ -281,7 +281,7 @@ await t.test("rows of both sides are in it once they have been compared", async 
     endedAt: AT,
     tables: [
       {
-        table: "public.orders",
+        name: "public.orders",
         state: "verified",
         chunks: 3,
         verified: 2,

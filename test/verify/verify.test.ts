@@ -126,7 +126,7 @@ await t.test(
     const keyed = ["public.orders", "public.lines", "public.named", "public.hot", "public.empty"];
     const { tables, detail } = await verify(keyed, true);
     for (const table of tables) test.match(table, { state: "verified", mismatches: 0 }, detail);
-    const orders = tables.find(({ table }) => table === "public.orders");
+    const orders = tables.find(({ name }) => name === "public.orders");
     test.ok((orders?.repaired ?? 0) > 100, JSON.stringify(orders));
     await stopWriting();
     await inStep(sides, keyed);
@@ -141,7 +141,7 @@ await t.test(
 
 await t.test("some tables alone, and none that does not travel", async (test) => {
   const { tables } = await verify(["public.named", "public.hot"]);
-  test.same(tables.map(({ table }) => table).toSorted(), ["public.hot", "public.named"]);
+  test.same(tables.map(({ name }) => name).toSorted(), ["public.hot", "public.named"]);
   // What is known is kept where Twinwire begins anew; the rows that differ are not, for their keys are values.
   const known = await verify(["public.named"]);
   test.equal(known.tables[0]?.mismatches, 1000);
