@@ -300,7 +300,7 @@ class StreamApplier implements OpenedApplier {
     const came = await Promise.race([
       ...(writing === undefined ? [] : [writing]),
       this.#items.arrival(),
-      this.#desk.wake,
+      this.#desk.nextRing(),
       timer.passed.then(() => "passed"),
     ]);
     timer.clear();

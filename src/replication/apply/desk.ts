@@ -24,8 +24,13 @@ export class Desk {
     return this.#isClosing;
   }
 
-  /** Resolves when something has been left since it was last asked for. */
-  get wake(): Promise<void> {
+  /**
+   * Resolves when something has been left since it was last looked. Another promise each time: one that lives long would keep
+   * every race it was part of.
+   */
+  nextRing(): Promise<void> {
+    this.#wake = deferred<void>();
+    if (this.#hasRung) this.#wake.resolve();
     return this.#wake.promise;
   }
 
@@ -41,7 +46,7 @@ export class Desk {
       (goal === undefined || goal.look(stream, read, undefined) !== "waiting");
     if (this.#works.length > 0 || this.#isClosing || isToStand) return true;
     // All that rang until now has been seen: who waits next waits for something new.
-    if (this.#hasRung) this.#listenAnew();
+    this.#hasRung = false;
     return false;
   }
 
@@ -91,14 +96,14 @@ export class Desk {
     while (!hold.isOver && hold.goal === undefined && !this.#isClosing) {
       await this.runWorks();
       const timer = timeLimit(HELD_TURN_MS);
-      await Promise.race([this.wake, timer.passed]);
+      await Promise.race([this.nextRing(), timer.passed]);
       timer.clear();
       if (!hold.isOver && hold.goal === undefined) await lookAfter();
     }
   }
 
   async runWorks(): Promise<void> {
-    this.#listenAnew();
+    this.#hasRung = false;
     for (let work = this.#works.shift(); work !== undefined; work = this.#works.shift())
       await work.run();
   }
@@ -128,11 +133,6 @@ export class Desk {
   #ring(): void {
     this.#hasRung = true;
     this.#wake.resolve();
-  }
-
-  #listenAnew(): void {
-    this.#hasRung = false;
-    this.#wake = deferred<void>();
   }
 
   #refusal(): unknown {
