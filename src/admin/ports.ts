@@ -151,6 +151,8 @@ export type ReplicationItem = {
     readonly etaMs: number | null;
   };
   readonly tables: readonly ReplicationTable[];
+  /** Of NEW's tables beside their rows: whether all that OLD's have is there and in force. */
+  readonly schema: "unknown" | "validated" | "incomplete";
   readonly canGoBack: { readonly ok: boolean; readonly reasons: readonly string[] };
   readonly warnings: readonly string[];
 };

@@ -74,6 +74,7 @@ const replication = z.object({
       estimatedRows: z.number(),
     }),
   ),
+  schema: z.enum(["unknown", "validated", "incomplete"]),
   canGoBack: z.object({ ok: z.boolean(), reasons: z.array(text) }),
   warnings: z.array(text),
 });

@@ -86,6 +86,7 @@ function replicationText(item: ReplicationItem, width: number): string {
     ["replication", `${phase}: ${detail}`],
     ["OLD to NEW", streamText(item.forward)],
     ["NEW to OLD", streamText(item.reverse)],
+    ["schema", SCHEMA[item.schema]],
     ["go back", canGoBack.ok ? "yes" : `no: ${canGoBack.reasons.join("; ")}`],
   ]);
   const rows = tables.map((each) => [
@@ -113,6 +114,12 @@ function replicationText(item: ReplicationItem, width: number): string {
         )}`;
   return `${head}${list}${warnings.map((text) => `warning: ${text}\n`).join("")}`;
 }
+
+const SCHEMA = {
+  unknown: "not looked at before every row is there",
+  validated: "validated: NEW has OLD's indexes, constraints and triggers, and they are in force",
+  incomplete: "incomplete: the warnings say what NEW lacks",
+} as const;
 
 function streamText(stream: ReplicationStream): string {
   const { state, position, lagBytes, lagMs, rows, retainedBytes, detail } = stream;

@@ -24,7 +24,6 @@ export type ReplicationSettings = {
     readonly maxRate: number | undefined;
   };
   readonly ddl: "stop" | "additive" | "ignore";
-  readonly walBudgetBytes: number;
   readonly ackMarginMs: number;
   readonly sequences: { readonly headroom: number };
   readonly spool: { readonly path: string | undefined; readonly memoryBytes: number };

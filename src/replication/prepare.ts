@@ -3,7 +3,7 @@ import type { WorkSession } from "../upstream/work-session.ts";
 import { CANARY } from "./canary.ts";
 import type { CompiledMapping } from "./mapping/compile-mapping.ts";
 import type { MappingInput } from "./mapping/mapping-input.ts";
-import { compileTried } from "./mapping/read-mapping.ts";
+import { compileTried } from "./mapping/compile-tried.ts";
 import { readShapesThere, targetNameOf } from "./mapping/mapping-input.ts";
 import { OWN_SCHEMA_SQL } from "./own-schema.ts";
 import { asking, readTableShapes } from "./read-shapes.ts";
@@ -47,6 +47,8 @@ export async function compile(
     targets: [...targets, ...own.new],
   });
   if (compiled.problems.length === 0) return compiled;
-  const lines = compiled.problems.map(({ table, message, cure }) => `${table}: ${message} ${cure}`);
+  const lines = compiled.problems.map(
+    ({ table, message, cure }) => `${table}: ${message}; ${cure}`,
+  );
   throw new CodedError("refused_by_guard", lines.join("\n"));
 }

@@ -1,7 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { CodedError } from "../base/errors.ts";
 import type { WorkSession } from "../upstream/work-session.ts";
 import { openRowWriter } from "./apply/write-rows.ts";
 import { readProgress } from "./apply/progress.ts";
@@ -9,7 +8,6 @@ import { makeCanary } from "./canary.ts";
 import { installDdlTrigger } from "./ddl/event-trigger.ts";
 import { failpoint } from "./failpoints.ts";
 import type { CompiledMapping } from "./mapping/compile-mapping.ts";
-import { countMisfits } from "./mapping/reverse-watch.ts";
 import { targetNameOf } from "./mapping/mapping-input.ts";
 import type { RowProgram, TableMapping } from "./mapping/row-program.ts";
 import type { ReplicationDeps } from "./migration-replication.ts";
@@ -17,23 +15,22 @@ import type { Direction } from "./names.ts";
 import { DIRECTIONS, OWN_SCHEMA, streamNames } from "./names.ts";
 import { compile, makeOwnSchema, readSources } from "./prepare.ts";
 import type { Sessions } from "./prepare.ts";
+import { asking } from "./read-shapes.ts";
 import type { ReplicationView } from "./replication-view.ts";
-import { applyRest, applyTables } from "./schema/apply-schema.ts";
-import type { SchemaReport } from "./schema/apply-schema.ts";
-import { planSchema } from "./schema/plan-schema.ts";
-import { syncSequences } from "./sequences/sync-sequences.ts";
+import { copySchema } from "./schema/copy-schema.ts";
+import { validateSchema } from "./schema/validate-schema.ts";
 import { copyTables } from "./snapshot/copy-tables.ts";
 import type { TableCopy } from "./snapshot/copy-tables.ts";
 import { openThrottle } from "./snapshot/copy-throttle.ts";
 import { OpenChunkRouter } from "./snapshot/open-chunk-router.ts";
 import { openCopyState } from "./snapshot/open-copy-state.ts";
+import type { CopyState } from "./snapshot/open-copy-state.ts";
+import { startStandingChecks } from "./standing-checks.ts";
 import { StreamRun } from "./stream-run.ts";
-import type { TableShape } from "./table-shape.ts";
+import type { TableName, TableShape } from "./table-shape.ts";
 import { TaskGroup } from "./task-group.ts";
 import { WorkSessions } from "./work-sessions.ts";
 
-const SEQUENCES_MS = 30_000;
-const MISFITS_MS = 60_000;
 /** What is under way when a run ends gets so long. */
 const ENDING_MS = 5_000;
 /** Changes that wait for chunks under way; what is more goes to disk. */
@@ -45,8 +42,7 @@ export class ReplicationRun {
   readonly #view: ReplicationView;
   readonly #group: TaskGroup;
   readonly #sessions: WorkSessions;
-  /** What was noticed on the way and stops nothing. */
-  readonly #notices: string[] = [];
+  #copy: CopyState | undefined;
 
   constructor(deps: ReplicationDeps, view: ReplicationView, signal: AbortSignal) {
     this.#deps = deps;
@@ -70,6 +66,8 @@ export class ReplicationRun {
       this.#view.forward = undefined;
       this.#view.reverse = undefined;
       await this.#sessions.close();
+      // Changes kept in files would stay open with the process, which goes on with another run.
+      await this.#copy?.close();
     }
   }
 
@@ -78,6 +76,8 @@ export class ReplicationRun {
     const { migration, settings } = this.#deps;
     view.phase = "preparing";
     view.detail = "Both databases are being looked at.";
+    view.notices = [];
+    view.missingInSchema = undefined;
     this.#registerAll();
     const sessions = {
       old: await this.#sessions.open("old"),
@@ -93,51 +93,52 @@ export class ReplicationRun {
     const mapping = await compile(sessions, sources, settings.mapping);
     view.mappings = mapping.tables;
     view.noWayBack = mapping.tables.flatMap(({ whyNoInverse }) => whyNoInverse ?? []);
-    view.warnings = [
-      ...this.#notices,
-      ...mapping.notes.map(({ table, note }) => `${table}: ${note}`),
-    ];
+    this.#notice(mapping.notes.map(({ table, note }) => `${table}: ${note}`));
     await this.#fill(mapping, finishSchema);
+    await this.#validate(mapping, sessions);
     await this.#comeBack(mapping);
-    await this.#keepSequences(mapping, sessions.new);
+    await startStandingChecks({
+      sessions: this.#sessions,
+      group: this.#group,
+      view,
+      input: settings.mapping,
+      tables: mapping.tables.filter(isApplications),
+      headroom: settings.sequences.headroom,
+    });
   }
 
-  /**
-   * Makes the tables of NEW where it has none.
-   * @returns what makes the rest of the schema, once the rows are there
-   */
-  async #schema(sessions: Sessions, sources: readonly TableShape[]): Promise<() => Promise<void>> {
+  /** Something worth knowing that stops nothing. */
+  #notice(sentences: readonly string[]): void {
+    this.#view.notices = [...this.#view.notices, ...sentences];
+  }
+
+  /** @returns what makes the rest of NEW's schema; undefined where nothing of it is ours to make */
+  async #schema(
+    sessions: Sessions,
+    sources: readonly TableShape[],
+  ): Promise<(() => Promise<void>) | undefined> {
     const { migration, settings, targets } = this.#deps;
     const { stream } = streamNames(migration, "forward");
-    const nothing = async (): Promise<void> => {};
     const progress = await readProgress(sessions.new, { stream, worker: 0 });
-    if (progress?.phase === "streaming") return nothing;
-    const session = await this.#sessions.open("new");
-    const outcome = await planSchema({
+    if (progress?.phase === "streaming") return undefined;
+    return await copySchema({
       stream,
       source: targets.old,
       sourceVersion: sessions.old.serverVersion,
-      session,
+      session: await this.#sessions.open("new"),
       tables: sources.map((source) => ({ source, target: targetNameOf(settings.mapping, source) })),
       env: process.env,
       signal: this.#group.signal,
+      progress: (done, total, what) => {
+        this.#view.detail = `The schema is made: ${done} of ${total}, ${what}.`;
+      },
+      tell: (sentences) => this.#notice(sentences),
     });
-    if (outcome.kind === "present") return nothing;
-    if (outcome.kind === "refused") throw new CodedError("refused_by_guard", outcome.sentence);
-    const { plan } = outcome;
-    const tell = (done: number, total: number, what: string): void => {
-      this.#view.detail = `The schema is made: ${done} of ${total}, ${what}.`;
-    };
-    const note = ({ skipped }: SchemaReport): void => {
-      this.#notices.push(...skipped.map(({ what, why }) => `${what} was not made on NEW: ${why}`));
-    };
-    note(await applyTables({ session, stream }, plan, tell));
-    return async () => note(await applyRest({ session, stream }, plan, tell));
   }
 
   async #noticeChanges(old: WorkSession): Promise<void> {
     const outcome = await installDdlTrigger(old);
-    if (outcome.kind === "denied") this.#notices.push(`OLD: ${outcome.sentence}`);
+    if (outcome.kind === "denied") this.#notice([`OLD: ${outcome.sentence}`]);
   }
 
   /** Before anything is made: what a crash leaves is found again. */
@@ -158,7 +159,10 @@ export class ReplicationRun {
   }
 
   /** Copies the tables while their changes are applied, until NEW holds what OLD does. */
-  async #fill(mapping: CompiledMapping, finishSchema: () => Promise<void>): Promise<void> {
+  async #fill(
+    mapping: CompiledMapping,
+    finishSchema: (() => Promise<void>) | undefined,
+  ): Promise<void> {
     const view = this.#view;
     const { settings, epoch, folder, clock, random, log } = this.#deps;
     const programs = mapping.tables.map(({ forward }) => forward);
@@ -172,11 +176,12 @@ export class ReplicationRun {
       stream: stream.names.stream,
       epoch: BigInt(epoch),
       copiers: settings.copy.parallel,
-      programs: programs.filter(({ source }) => source.schema !== OWN_SCHEMA),
+      programs: programs.filter(isApplications),
       openTarget,
       position: () => view.forward?.applier.state.position ?? from,
       deferred: { maxBytes: DEFERRED_BYTES, folder: deferredFolder },
     });
+    this.#copy = state;
     const router = new OpenChunkRouter({ state, openSource });
     const running = await stream.start(from, router);
     view.forward = running;
@@ -198,8 +203,21 @@ export class ReplicationRun {
     await copy.run(this.#group.signal);
     view.phase = "catching_up";
     view.detail = "Every table is copied.";
-    await finishSchema();
+    if (finishSchema !== undefined) {
+      // What an earlier run found to break a foreign key may have been mended on OLD since.
+      await stream.caughtUp(running);
+      await finishSchema();
+    }
     await stream.markStreaming();
+  }
+
+  /** Whether NEW's tables have all that OLD's have beside their rows. */
+  async #validate({ tables }: CompiledMapping, sessions: Sessions): Promise<void> {
+    this.#view.missingInSchema = await validateSchema(
+      asking(sessions.old),
+      asking(sessions.new),
+      tables.filter(isApplications),
+    );
   }
 
   /** Has what is written on NEW applied on OLD. */
@@ -214,32 +232,6 @@ export class ReplicationRun {
     this.#deps.event({ replication: "streaming" });
   }
 
-  /** NEW's sequences stay ahead of OLD's, and what is written on NEW is looked at for what OLD could not hold. */
-  async #keepSequences(mapping: CompiledMapping, onNew: WorkSession): Promise<void> {
-    const { settings } = this.#deps;
-    const sequences = {
-      direction: "forward",
-      input: settings.mapping,
-      tables: mapping.tables.filter(({ source }) => source.schema !== OWN_SCHEMA),
-    } as const;
-    const { headroom } = settings.sequences;
-    const noted = this.#view.warnings;
-    const noInverse = this.#view.noWayBack;
-    const [source, target] = [await this.#sessions.open("old"), await this.#sessions.open("new")];
-    this.#group.every(SEQUENCES_MS, async () => {
-      const options = { headroom, final: false };
-      const { problems, warnings } = await syncSequences(source, target, sequences, options);
-      this.#view.warnings = [
-        ...noted,
-        ...[...problems, ...warnings].map(({ sequence, message }) => `${sequence}: ${message}`),
-      ];
-    });
-    this.#group.every(MISFITS_MS, async () => {
-      const { misfits } = await countMisfits(onNew, mapping.tables);
-      this.#view.noWayBack = [...noInverse, ...misfits.map(({ sentence }) => sentence)];
-    });
-  }
-
   #streamRun(direction: Direction, tables: readonly TableMapping[]): StreamRun {
     return new StreamRun({
       ...this.#deps,
@@ -249,6 +241,11 @@ export class ReplicationRun {
       group: this.#group,
     });
   }
+}
+
+/** Not one of ours that travels with them. */
+function isApplications({ source }: { readonly source: TableName }): boolean {
+  return source.schema !== OWN_SCHEMA;
 }
 
 /** A mapping as the reverse stream runs it; nothing where there is no way back. */

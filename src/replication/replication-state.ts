@@ -28,17 +28,23 @@ export type ReplicationState = {
     /** null while it cannot be told. */
     readonly etaMs: number | null;
   };
+  readonly schema: SchemaState;
   readonly canGoBack: { readonly ok: boolean; readonly reasons: readonly string[] };
   readonly warnings: readonly string[];
 };
 
+/**
+ * Indexes, constraints and triggers of NEW's tables: `unknown` before every row is there; `validated` all that OLD's have is
+ * there and in force; `incomplete` otherwise, and the warnings say what is missing.
+ */
+export type SchemaState = "unknown" | "validated" | "incomplete";
+
 export type StreamState = {
-  /** `off`, `running`, `waiting` for its time, `retrying` or `failed`. */
-  readonly state: string;
+  readonly state: "off" | "running";
   /** Applied up to here. */
   readonly position: string | null;
   readonly lagBytes: number | null;
-  /** Age of the last beat of the source's canary when it was applied; null before the first. */
+  /** How late the last commit was applied; while more waits, at least how long ago that commit was. null before the first. */
   readonly lagMs: number | null;
   readonly rows: Readonly<Record<"insert" | "update" | "delete" | "truncate", number>>;
   readonly transactions: number;
@@ -77,6 +83,7 @@ export const REPLICATION_OFF: ReplicationState = {
   reverse: STREAM_OFF,
   tables: [],
   copy: { rows: 0, bytes: 0, rowsPerSecond: 0, estimatedRows: 0, etaMs: null },
+  schema: "unknown",
   canGoBack: { ok: false, reasons: ["replication does not run"] },
   warnings: [],
 };

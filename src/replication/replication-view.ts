@@ -6,6 +6,7 @@ import { REPLICATION_OFF, STREAM_OFF } from "./replication-state.ts";
 import type {
   ReplicationPhase,
   ReplicationState,
+  SchemaState,
   StreamState,
   TableState,
 } from "./replication-state.ts";
@@ -35,7 +36,12 @@ export type ReplicationView = {
   tables: () => readonly TableState[];
   /** Why there is no way back, whatever the streams do: mappings without an inverse, rows that do not fit. */
   noWayBack: readonly string[];
-  warnings: readonly string[];
+  /** What was noticed while it was prepared. */
+  notices: readonly string[];
+  /** What stands in the way of NEW's sequences. */
+  sequences: readonly string[];
+  /** What NEW's tables lack of OLD's indexes, constraints and triggers; undefined before every row is there. */
+  missingInSchema: readonly string[] | undefined;
 };
 
 /** A way back that has shown no sign of life for so long is not proven any more. */
@@ -51,12 +57,14 @@ export function emptyView(): ReplicationView {
     copy: () => REPLICATION_OFF.copy,
     tables: () => [],
     noWayBack: [],
-    warnings: [],
+    notices: [],
+    sequences: [],
+    missingInSchema: undefined,
   };
 }
 
 export function stateOf(view: ReplicationView, clock: Clock): ReplicationState {
-  const { phase, detail, warnings } = view;
+  const { phase, detail, notices, sequences, missingInSchema } = view;
   return {
     phase,
     detail,
@@ -64,9 +72,15 @@ export function stateOf(view: ReplicationView, clock: Clock): ReplicationState {
     reverse: streamState(view.reverse, clock),
     tables: view.tables(),
     copy: view.copy(),
+    schema: schemaState(missingInSchema),
     canGoBack: canGoBack(view, clock),
-    warnings,
+    warnings: [...notices, ...(missingInSchema ?? []), ...sequences],
   };
+}
+
+function schemaState(missing: ReplicationView["missingInSchema"]): SchemaState {
+  if (missing === undefined) return "unknown";
+  return missing.length === 0 ? "validated" : "incomplete";
 }
 
 function streamState(running: RunningStream | undefined, clock: Clock): StreamState {
@@ -87,7 +101,6 @@ function streamState(running: RunningStream | undefined, clock: Clock): StreamSt
   };
 }
 
-/** How late the last commit was applied; while more waits, at least how long ago that commit was. */
 function lagMs({ applier, clockAheadMs }: RunningStream, clock: Clock): number | null {
   const { lastCommit, idle } = applier.state;
   if (lastCommit === undefined) return null;

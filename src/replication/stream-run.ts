@@ -5,6 +5,7 @@ import { CodedError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { openReplicationSession } from "../upstream/replication-session.ts";
 import type { WorkSession } from "../upstream/work-session.ts";
+import { parseLsn } from "../wire/position.ts";
 import type { Lsn } from "../wire/position.ts";
 import { openApplier } from "./apply/applier.ts";
 import { openRowFetcher } from "./apply/fetch-row.ts";
@@ -48,11 +49,13 @@ const CONNECT_MS = 10_000;
 /** For each transaction that is open when the slot is made. */
 const SLOT_LOCK_MS = 60_000;
 const LOOK_MS = 2_000;
+const NEAR_MS = 50;
 /** A server that does not answer a small question for so long is not there, whatever its connections say. */
 const SILENT_MS = 30_000;
 const WORKER = 0;
 
 const CLOCK = "SELECT extract(epoch FROM pg_catalog.clock_timestamp()) * 1000";
+const END_OF_LOG = "SELECT pg_catalog.pg_current_wal_insert_lsn()";
 const SUBSCRIBED = "SELECT EXISTS (SELECT FROM pg_catalog.pg_subscription)";
 const MARK_STREAMING =
   "UPDATE twinwire.progress SET phase = 'streaming' WHERE stream = $1 AND worker >= 0 AND phase <> 'streaming'";
@@ -180,6 +183,19 @@ export class StreamRun {
     const cure = "Changes may have been missed: NEW has to be verified, or copied anew.";
     const what = `The publication "${this.names.publication}" was changed or dropped by somebody else.`;
     throw new CodedError("source_changed", `${what} ${cure}`);
+  }
+
+  /** Until the target holds what had been committed in the source when this was asked, or the run ends. */
+  async caughtUp({ applier }: RunningStream): Promise<void> {
+    const { sessions, group } = this.#deps;
+    const source = await sessions.open(this.#source);
+    const { rows } = await source.query({ sql: END_OF_LOG });
+    await source.close();
+    const end = parseLsn(rows[0]?.[0] ?? "") ?? 0n;
+    // The canary's next beat is behind it, however quiet the source is.
+    while (!group.signal.aborted && (applier.state.position ?? 0n) < end)
+      await group.sleep(NEAR_MS);
+    group.signal.throwIfAborted();
   }
 
   /** The target holds whole tables from now on. */

@@ -50,8 +50,6 @@ export type ReplicationSession = {
    * @throws CodedError conflict naming the transactions, when one of them does not end in time
    */
   createSlot(name: string, options: SlotOptions): Promise<Lsn>;
-  /** Waits until nobody reads it. */
-  dropSlot(name: string): Promise<void>;
   /** Begins to stream. From then on the session is the feed's. */
   start(options: StartOptions, sink: FeedSink): Promise<ReplicationFeed>;
   close(): Promise<void>;
@@ -60,8 +58,6 @@ export type ReplicationSession = {
 export type SlotOptions = {
   /** For each of the transactions that are open. */
   readonly lockTimeoutMs: number;
-  /** Kept on standbys as well; since PostgreSQL 17, ignored before. */
-  readonly failover: boolean;
 };
 
 type ReplicationDeps = DialDeps & { readonly clock: Clock };
@@ -94,9 +90,6 @@ export async function openReplicationSession(
       };
     },
     createSlot: (name, slot) => createSlot(query, serverVersion, name, slot),
-    dropSlot: async (name) => {
-      await query(`DROP_REPLICATION_SLOT ${quoted(name)} WAIT`);
-    },
     start: async (start, sink) => {
       const [[timeout] = []] = await query(WAL_SENDER_TIMEOUT_SQL);
       return startFeed(conversation, sink, {
@@ -153,14 +146,9 @@ async function createSlot(
   query: (sql: string) => Promise<AdminRows>,
   serverVersion: number,
   name: string,
-  { lockTimeoutMs, failover }: SlotOptions,
+  { lockTimeoutMs }: SlotOptions,
 ): Promise<Lsn> {
-  const options =
-    serverVersion >= 170_000 && failover
-      ? "(SNAPSHOT 'nothing', FAILOVER)"
-      : serverVersion >= 150_000
-        ? "(SNAPSHOT 'nothing')"
-        : "NOEXPORT_SNAPSHOT";
+  const options = serverVersion >= 150_000 ? "(SNAPSHOT 'nothing')" : "NOEXPORT_SNAPSHOT";
   // No other limit ends the waiting: it is not a statement.
   await query(`SET lock_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`);
   try {

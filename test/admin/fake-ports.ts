@@ -73,6 +73,7 @@ const replicating: ReplicationItem = {
       estimatedRows: 20,
     },
   ],
+  schema: "unknown",
   canGoBack: { ok: false, reasons: ["it has not come that far"] },
   warnings: [],
 };

@@ -18,7 +18,6 @@ import { asking, readTableShapes } from "../../src/replication/read-shapes.ts";
 import { copyTables } from "../../src/replication/snapshot/copy-tables.ts";
 import type { TableCopy } from "../../src/replication/snapshot/copy-tables.ts";
 import { openThrottle } from "../../src/replication/snapshot/copy-throttle.ts";
-import type { CopyThrottle } from "../../src/replication/snapshot/copy-throttle.ts";
 import { OpenChunkRouter } from "../../src/replication/snapshot/open-chunk-router.ts";
 import { openCopyState } from "../../src/replication/snapshot/open-copy-state.ts";
 import type { CopyState } from "../../src/replication/snapshot/open-copy-state.ts";
@@ -49,7 +48,6 @@ export type Copying = {
   readonly router: OpenChunkRouter;
   readonly applier: SerialApplier;
   readonly copy: TableCopy;
-  readonly throttle: CopyThrottle;
   readonly programs: readonly RowProgram[];
   /** Copies, and applies beside it, until the router is settled. */
   settle(): Promise<void>;
@@ -144,7 +142,6 @@ export async function openCopying(options: CopyingOptions): Promise<Copying> {
     router,
     applier,
     copy,
-    throttle,
     programs,
     settle: async () => {
       copied = copy.run(stop.signal);

@@ -42,6 +42,8 @@ const ROWS: readonly Row[] = [
   },
   { finds: "blocker no_key old public.parted" },
   { finds: "note partitioned old public.parted", stays: true },
+  { finds: "warning single_partition old public.parted", stays: true },
+  { finds: "note single_partition new public.parted", stays: true },
   {
     old: [
       "create table swap (a int primary key, b int, constraint swap_b unique (b) deferrable initially deferred)",
@@ -49,6 +51,12 @@ const ROWS: readonly Row[] = [
     new: ["create table swap (a int primary key, b int, constraint swap_b unique (b))"],
     finds: "warning deferrable old public.swap",
   },
+  {
+    ...table(`create table booked (a int primary key, during int4range,
+      constraint no_overlap exclude using gist (during with &&) where (a > 0) deferrable initially deferred)`),
+    finds: "warning deferrable_exclusion old public.booked",
+  },
+  { finds: "warning deferrable_exclusion new public.booked" },
   {
     old: ["create table strict (a int primary key, b text)"],
     new: [

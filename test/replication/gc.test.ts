@@ -1,11 +1,15 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import tap from "tap";
 import { OWN_SCHEMA_SQL } from "../../src/replication/own-schema.ts";
 import { inProcess } from "../cli/twinwire-command.ts";
+import { migrationConfig } from "../mirror/mirrored.ts";
+import { startTwoSides } from "../mirror/two-sides.ts";
+import type { Row } from "../mirror/two-sides.ts";
 import { DATABASE, configFile, startPair } from "./doctor-pair.ts";
+import { startReplicating } from "./replicating.ts";
 
 void tap.test("everything of ours is listed and removed; what is in use stays", async (t) => {
   const pair = await startPair({ major: 14 }, { major: 16 });
@@ -86,4 +90,75 @@ void tap.test("everything of ours is listed and removed; what is in use stays", 
   t.match((await inProcess(["gc", "-c", file])).out, /^Nothing of Twinwire's is left/);
   t.same(await old.query("select slot_name from pg_replication_slots"), [["theirs"]]);
   await reader.end().catch(() => {});
+});
+
+const EVERYTHING = `
+  select slot_name as name from pg_replication_slots union all select pubname from pg_publication
+  union all select evtname from pg_event_trigger union all select roname from pg_replication_origin
+  union all select nspname from pg_namespace where nspname like 'twinwire%'
+  union all select proname from pg_proc where proname ~ 'twinwire|notice_ddl'
+  union all select tgname from pg_trigger where tgname like 'twinwire%' order by 1`;
+
+void tap.test("a migration that ran leaves nothing on either side", async (t) => {
+  const sides = await startTwoSides();
+  t.teardown(() => sides.stop());
+  const folder = await mkdtemp(join(tmpdir(), "twinwire-gc-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const file = join(folder, "t.yaml");
+  await writeFile(file, JSON.stringify({ migrations: [migrationConfig(sides)] }));
+  await sides.both("create table things (id int primary key)");
+  const traces = async (): Promise<readonly (readonly Row[])[]> => [
+    await sides.on("old", EVERYTHING),
+    await sides.on("new", EVERYTHING),
+  ];
+  const twinwire = await startReplicating(sides);
+  t.teardown(() => twinwire.stop());
+  for (const options of [["--migration", "shop"], []]) {
+    await twinwire.startReplication();
+    const refused = await inProcess(["gc", "-c", file, ...options, "--remove"]);
+    t.equal(refused.exitCode, 3, "it runs");
+    await twinwire.stopReplication();
+    const [old, fresh] = await traces();
+    t.same(
+      old?.map(({ name }) => name),
+      [
+        "notice_ddl",
+        "twinwire",
+        "twinwire_ddl_drop",
+        "twinwire_ddl_end",
+        "twinwire_shop_forward",
+        "twinwire_shop_forward",
+        "twinwire_shop_reverse",
+      ],
+    );
+    t.equal(fresh?.length, 4, "schema, slot, publication, origin");
+    const removed = await inProcess(["gc", "-c", file, ...options, "--remove"]);
+    t.equal(removed.exitCode, 0, removed.err);
+    t.same(await traces(), [[], []]);
+    await sides.on("new", "truncate things");
+  }
+  await sides.both("create schema twinwire");
+  await inProcess(["gc", "-c", file, "--migration", "shop", "--remove"]);
+  t.same(await traces(), [[], []], "the schema alone goes too");
+});
+
+void tap.test("the schema stays for another migration that has only begun", async (t) => {
+  const pair = await startPair({ major: 16 }, { major: 18 });
+  t.teardown(() => pair.stop());
+  const folder = await mkdtemp(join(tmpdir(), "twinwire-gc-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const file = await configFile(pair, folder);
+  for (const side of ["old", "new"] as const) {
+    await pair.run(
+      side,
+      OWN_SCHEMA_SQL,
+      "insert into twinwire.canary select m, 'old', 0, now() from unnest('{orders,other}'::text[]) as m",
+    );
+  }
+  const one = await inProcess(["gc", "-c", file, "--migration", "orders", "--remove"]);
+  t.equal(one.exitCode, 0, one.err);
+  for (const side of ["old", "new"] as const) {
+    const rows = await pair.admin(side).query("select migration from twinwire.canary");
+    t.same(rows, [["other"]], side);
+  }
 });

@@ -1,12 +1,9 @@
 /** What stops replication, what it says then, and that it goes on once that is cured; and what need not stop it. */
-import process from "node:process";
 import t from "tap";
 import { until } from "../mirror/mirrored.ts";
 import { startTwoSides } from "../mirror/two-sides.ts";
-import { findPgDumps, sufficient } from "../../src/replication/schema/find-pg-dump.ts";
 import { inStep, startReplicating } from "./replicating.ts";
 
-const pgDump = sufficient(await findPgDumps(process.env), 14);
 const sides = await startTwoSides();
 t.teardown(() => sides.stop());
 
@@ -84,32 +81,3 @@ await t.test("killed databases come back, and it goes on", async (test) => {
   }
   await twinwire.stopReplication();
 });
-
-await t.test(
-  "an empty NEW gets its schema first, and its indexes and foreign keys after the rows",
-  { skip: pgDump === undefined && "there is no pg_dump" },
-  async (test) => {
-    const fresh = await startTwoSides();
-    test.teardown(() => fresh.stop());
-    await fresh.on(
-      "old",
-      `create type mood as enum ('fine', 'bad');
-       create table parents (id serial primary key, how mood default 'fine');
-       create table children (id int primary key, parent int references parents, name varchar(20));
-       create index children_by_name on children (lower(name));
-       create view fine as select * from parents where how = 'fine';
-       insert into parents select i from generate_series(1, 500) as i;
-       insert into children select i, i, 'child ' || i from generate_series(1, 500) as i`,
-    );
-    const twinwire = await startReplicating(fresh);
-    test.teardown(() => twinwire.stop());
-    await twinwire.startReplication();
-    await inStep(fresh, ["parents", "children"]);
-    const [made] = await fresh.on(
-      "new",
-      `select to_regclass('children_by_name') is not null as index, to_regclass('fine') is not null as view,
-         (select convalidated from pg_constraint where conname = 'children_parent_fkey') as key`,
-    );
-    test.same({ ...made }, { index: true, view: true, key: true });
-  },
-);

@@ -1,10 +1,7 @@
 import { randomBytes } from "node:crypto";
 import tap from "tap";
-import {
-  applyRest,
-  applyTables,
-  validateSchema,
-} from "../../src/replication/schema/apply-schema.ts";
+import { applyRest, applyTables } from "../../src/replication/schema/apply-schema.ts";
+import { validateSchema } from "../../src/replication/schema/validate-schema.ts";
 import { planSchema } from "../../src/replication/schema/plan-schema.ts";
 import type { SchemaDeps, SchemaPlan } from "../../src/replication/schema/plan-schema.ts";
 import { splitDump } from "../../src/replication/schema/split-dump.ts";
@@ -153,6 +150,18 @@ void tap.test(
     t.same(await validateSchema(old, ask, deps.tables), [
       "public.orders on NEW has no index orders_b, which OLD has",
     ]);
+    await pair.run(
+      "new",
+      "create index by_another_name on orders (b) where b > 0",
+      `alter table crm."Odd ""name"";" drop constraint "Odd ""name"";_c_key"`,
+      `create unique index without_constraint on crm."Odd ""name"";" (c)`,
+      "alter table lines drop constraint lines_a_o_fkey",
+      "alter table orders disable trigger stamped",
+    );
+    t.same(await validateSchema(old, ask, deps.tables), [
+      "public.lines on NEW has no constraint lines_a_o_fkey, which OLD has",
+      "the trigger stamped of public.orders is not in force on NEW: ALTER TABLE public.orders ENABLE TRIGGER stamped",
+    ]);
     await session.close();
   },
 );
@@ -176,7 +185,7 @@ void tap.test(
       /check of FK CONSTRAINT b b_a_fkey could not be made on NEW: .*23503/,
     );
     t.same(await validateSchema(old, asking(session), deps.tables), [
-      "constraint b_a_fkey of public.b is not in force on NEW",
+      "the constraint b_a_fkey of public.b is not in force on NEW: ALTER TABLE public.b VALIDATE CONSTRAINT b_a_fkey",
     ]);
     await pair.run("new", "insert into a values (5)");
     await applyRest(deps, plan);

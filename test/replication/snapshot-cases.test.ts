@@ -204,19 +204,6 @@ await t.test("rows with large values change their key in a table of one chunk", 
   await both.equal(test, WHOLE);
 });
 
-await t.test("a pause lets what is under way end and nothing begin", async (test) => {
-  const both = await sides(test, FILLED, WIDE);
-  const copying = await both.open({ chunkBytes: 65_536 });
-  copying.throttle.pause();
-  const settled = copying.settle();
-  await copying.catchUp();
-  test.same([copying.copy.progress().rows, copying.copy.progress().paused], [0, true]);
-  copying.throttle.resume();
-  await settled;
-  await both.equal(test, WHOLE);
-  test.equal(copying.copy.progress().rows, 300);
-});
-
 await t.test("sessions that are ended are opened again", async (test) => {
   const both = await sides(test, FILLED, WIDE);
   const copying = await both.open({ chunkBytes: 65_536, bytesPerSecond: 1_500_000 });

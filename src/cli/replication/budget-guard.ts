@@ -3,9 +3,10 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { ReplicationRecord } from "../../control/replication-record.ts";
 import { streamNames } from "../../replication/names.ts";
-import type { BudgetVerdict, SlotLook } from "../../replication/protection/wal-budget.ts";
-import { giveUpSlot, judgeBudget, lookAtSlot } from "../../replication/protection/wal-budget.ts";
+import type { BudgetVerdict, TimedLook } from "../../replication/protection/wal-budget.ts";
+import { giveUpSlot, judgeBudget } from "../../replication/protection/wal-budget.ts";
 import type { Ask } from "../../replication/read-shapes.ts";
+import { lookAtSlot } from "../../replication/source/slot-state.ts";
 
 export type GuardDeps = {
   readonly migration: string;
@@ -30,7 +31,7 @@ const SIDES = ["old", "new"] as const;
 export class BudgetGuard {
   readonly #deps: GuardDeps;
   readonly #timer: NodeJS.Timeout;
-  readonly #before = new Map<"old" | "new", SlotLook>();
+  readonly #before = new Map<"old" | "new", TimedLook>();
   readonly #warnings = new Map<"old" | "new", string>();
   #isLooking = false;
 
@@ -65,7 +66,7 @@ export class BudgetGuard {
   async #lookAt(side: "old" | "new"): Promise<void> {
     const { migration, clock, record, ask, budgetBytes, isRunning, fail } = this.#deps;
     const { slot } = streamNames(migration, side === "old" ? "forward" : "reverse");
-    const look = await lookAtSlot(ask(side), slot, clock.monotonicMs());
+    const look = { ...(await lookAtSlot(ask(side), slot)), atMs: clock.monotonicMs() };
     const known = record.source(side);
     const before = this.#before.get(side);
     this.#before.set(side, look);

@@ -1,5 +1,6 @@
 import { WorkError } from "../../upstream/work-error.ts";
 import type { WorkSession } from "../../upstream/work-session.ts";
+import { asReplica } from "../replica-role.ts";
 
 /** What the target lets the applier do; what is missing has a substitute, but the operator should know. */
 export type ApplyCapabilities = {
@@ -33,7 +34,7 @@ export async function prepareTargetSession(
   origin: string,
 ): Promise<ApplyCapabilities> {
   await session.execute(PLANNING);
-  const replicaRole = (await tried(session, "SET session_replication_role = replica")) === "";
+  const replicaRole = await asReplica(session);
   const canAsk = (await tried(session, LOG_POSITIONS)) === "";
   await session.execute(`SET synchronous_commit = ${canAsk ? "off" : "on"}`);
   return { replicaRole, origin: await useOrigin(session, origin), asynchronousCommit: canAsk };

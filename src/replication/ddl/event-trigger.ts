@@ -70,21 +70,13 @@ const FUNCTION = `
   END $notice$`;
 
 /** Needs the schema; may be run again. */
-export const INSTALL_DDL_TRIGGER_SQL: string = `
+const INSTALL_DDL_TRIGGER_SQL = `
   BEGIN;
   ${FUNCTION};
   DROP EVENT TRIGGER IF EXISTS ${OWN_SCHEMA}_ddl_end;
   DROP EVENT TRIGGER IF EXISTS ${OWN_SCHEMA}_ddl_drop;
   CREATE EVENT TRIGGER ${OWN_SCHEMA}_ddl_end ON ddl_command_end EXECUTE FUNCTION ${OWN_SCHEMA}.notice_ddl();
   CREATE EVENT TRIGGER ${OWN_SCHEMA}_ddl_drop ON sql_drop EXECUTE FUNCTION ${OWN_SCHEMA}.notice_ddl();
-  COMMIT`;
-
-/** May be run again, and without the schema. */
-export const UNINSTALL_DDL_TRIGGER_SQL: string = `
-  BEGIN;
-  DROP EVENT TRIGGER IF EXISTS ${OWN_SCHEMA}_ddl_end;
-  DROP EVENT TRIGGER IF EXISTS ${OWN_SCHEMA}_ddl_drop;
-  DROP FUNCTION IF EXISTS ${OWN_SCHEMA}.notice_ddl();
   COMMIT`;
 
 export type DdlTriggerOutcome =
@@ -103,15 +95,6 @@ export async function installDdlTrigger(session: WorkSession): Promise<DdlTrigge
     const sentence =
       "the role may not make event triggers: a change of a table is noticed at its first row of the new shape, or by looking at the catalogue";
     return { kind: "denied", sentence };
-  }
-}
-
-export async function uninstallDdlTrigger(session: WorkSession): Promise<void> {
-  try {
-    await session.execute(UNINSTALL_DDL_TRIGGER_SQL);
-  } catch (error) {
-    if (!session.over) await session.execute("ROLLBACK");
-    throw error;
   }
 }
 

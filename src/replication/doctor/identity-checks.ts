@@ -54,30 +54,37 @@ export const replicaIdentity: Check = (exam) =>
     });
   });
 
+/** A key without overlaps, since PostgreSQL 18, is an exclusion by another name. */
 const DEFERRABLE = `${FAMILY}
-  SELECT f.name, f.sql, c.conname, pg_catalog.quote_ident(c.conname), c.contype,
+  SELECT f.name, f.sql, c.conname, pg_catalog.quote_ident(c.conname),
+    c.contype = 'x' OR pg_catalog.to_jsonb(c) ->> 'conperiod' IS NOT DISTINCT FROM 'true',
     pg_catalog.pg_get_constraintdef(c.oid)
   FROM family AS f JOIN pg_catalog.pg_constraint AS c ON c.conrelid = f.oid
   WHERE c.condeferrable AND c.contype IN ('p', 'u', 'x') AND pg_catalog.to_jsonb(c) ->> 'conparentid' = '0'
   ORDER BY f.name, c.conname`;
 
-/** What is checked at COMMIT is not checked at all for a session in the replica role. */
+/**
+ * What may be checked at COMMIT only is not checked at all by a server for a session in the replica role. The applier looks
+ * unique keys up by itself, exclusions it does not.
+ */
 export const deferrableConstraints: Check = (exam) =>
   onBothSides(async (side) => {
     const rows = await exam[side](DEFERRABLE, [oidsOf(exam, side)]);
-    return rows.map((row) => {
-      const [name = "", sql = "", constraint = "", quoted = "", , definition = ""] = texts(row, 6);
+    return rows.map((row): Finding => {
+      const [name = "", sql = "", constraint = "", quoted = "", excludes, definition = ""] = texts(
+        row,
+        6,
+      );
       const immediate = definition.replace(/ DEFERRABLE( INITIALLY DEFERRED)?$/, "");
-      return {
-        ...about("deferrable", "warning", side, name),
-        sentence: `${constraint} of ${name} may be checked at COMMIT only: nothing checks it while changes are applied, and it cannot name rows`,
-        cure: {
-          at: side,
-          lines: [
-            `ALTER TABLE ${sql} DROP CONSTRAINT ${quoted}, ADD CONSTRAINT ${quoted} ${immediate}`,
-          ],
-        },
-      };
+      const drop = `DROP CONSTRAINT ${quoted}, ADD CONSTRAINT ${quoted} ${immediate}`;
+      const cure = { at: side, lines: [`ALTER TABLE ${sql} ${drop}`] };
+      const late = `${constraint} of ${name} may be checked at COMMIT only`;
+      if (excludes === "t") {
+        const sentence = `${late}, and ${sideName(side)} does not check it for what is applied: rows that exclude one another would stay there without a word; have it checked at once while the migration runs`;
+        return { ...about("deferrable_exclusion", "warning", side, name), sentence, cure };
+      }
+      const sentence = `${late}: it cannot name rows, and what is applied has to be looked up for it, which is slow`;
+      return { ...about("deferrable", "warning", side, name), sentence, cure };
     });
   });
 

@@ -1,7 +1,7 @@
 import type { WorkSession } from "../../upstream/work-session.ts";
 import { readShapesThere, targetNameOf } from "../mapping/mapping-input.ts";
 import type { MappingInput } from "../mapping/mapping-input.ts";
-import { compileTried } from "../mapping/read-mapping.ts";
+import { compileTried } from "../mapping/compile-tried.ts";
 import { asking, readTableShapes } from "../read-shapes.ts";
 import { tableKey } from "../table-shape.ts";
 import type { TableName } from "../table-shape.ts";
@@ -48,7 +48,7 @@ export async function mappingFindings(
         : [
             {
               ...about("no_way_back", "warning", "new", tableKey(source)),
-              sentence: `there is no way back for ${tableKey(source)}: ${whyNoInverse}`,
+              sentence: whyNoInverse,
             },
           ],
     ),

@@ -111,6 +111,18 @@ const LOOKS: readonly TableLook[] = [
       `${name} is partitioned: it travels as a whole, and NEW may be partitioned otherwise`,
   },
   {
+    check: "single_partition",
+    sides: BOTH,
+    severity: (side) => (side === "old" ? "warning" : "note"),
+    sql: `${FAMILY}
+      SELECT DISTINCT r.name, r.sql FROM family AS f JOIN family AS r ON r.oid = f.root AND r.relkind = 'p'
+      WHERE f.oid <> f.root ORDER BY 1`,
+    say: ([name], side) => {
+      const other = sideName(side === "old" ? "new" : "old");
+      return `what is done to a single partition of ${name} on ${sideName(side)} is in no publication: its TRUNCATE, DETACH or DROP leaves its rows on ${other}, and rows of a table that is attached do not come there; DELETE the rows first, attach partitions empty, or wait until the migration has ended`;
+    },
+  },
+  {
     check: "inheritance",
     sides: BOTH,
     severity: "warning",

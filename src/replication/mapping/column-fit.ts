@@ -50,7 +50,6 @@ function both(values: ValueFit | undefined, refusesNull: boolean): ValueFit | un
   return {
     ...values,
     words: `${values.words}, or NULL`,
-    refusesNull,
     misfit: (column, serverVersion) => {
       const more = misfit?.(column, serverVersion);
       return more === undefined ? `${column} IS NULL` : `${column} IS NULL OR (${more})`;
@@ -61,7 +60,6 @@ function both(values: ValueFit | undefined, refusesNull: boolean): ValueFit | un
 const NOT_NULL: ValueFit = {
   words: "NULL",
   isSilent: false,
-  refusesNull: true,
   test: undefined,
   misfit: (column) => `${column} IS NULL`,
 };

@@ -63,8 +63,6 @@ export type ValueFit = {
   readonly isSilent: boolean;
   /** The value as text; never NULL. undefined where only the target can tell. */
   readonly test: ((value: Buffer) => boolean) | undefined;
-  /** The target refuses NULL, which the source may hold. */
-  readonly refusesNull?: boolean | undefined;
   /** SQL in the source that is true where the value does not fit; undefined where it cannot be asked there. */
   readonly misfit: ((column: string, serverVersion: number) => string | undefined) | undefined;
 };

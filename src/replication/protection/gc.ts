@@ -248,11 +248,23 @@ function endSession(pid: string): string {
   return `SELECT pg_catalog.pg_terminate_backend(${pid}, 5000)`;
 }
 
+/** Of every migration that has rows here. A source has a canary of each from its beginning, progress only once it is a target. */
 async function streamsOf(ask: Ask): Promise<string[]> {
-  const [there] = await ask("SELECT pg_catalog.to_regclass('twinwire.progress') IS NOT NULL");
-  if (there?.[0] !== "t") return [];
-  const rows = await ask("SELECT DISTINCT p.stream FROM twinwire.progress AS p");
-  return rows.map(([stream]) => stream ?? "");
+  const [tables] = await ask(
+    "SELECT pg_catalog.to_regclass('twinwire.progress') IS NOT NULL, pg_catalog.to_regclass('twinwire.canary') IS NOT NULL",
+  );
+  const [hasProgress, hasCanary] = tables ?? [];
+  const streams =
+    hasProgress === "t" ? await ask("SELECT DISTINCT p.stream FROM twinwire.progress AS p") : [];
+  const migrations =
+    hasCanary === "t" ? await ask("SELECT DISTINCT c.migration FROM twinwire.canary AS c") : [];
+  const names = [
+    ...streams.map(([stream]) => stream ?? ""),
+    ...migrations.flatMap(([migration]) =>
+      DIRECTIONS.map((direction) => streamNames(migration ?? "", direction).stream),
+    ),
+  ];
+  return [...new Set(names)];
 }
 
 /** Of a stream's name, `migration.direction`. */

@@ -1,33 +1,10 @@
+import type { SourceServer } from "../../control/replication-record.ts";
 import type { Ask } from "../read-shapes.ts";
+import type { SlotLook, SlotState } from "../source/slot-state.ts";
 import { bytesInWords, durationInWords } from "../words.ts";
 
-/** A look at a slot and its server. */
-export type SlotLook = {
-  /** Of our monotonic clock. */
-  readonly atMs: number;
-  readonly systemIdentifier: string;
-  /** 8 hexadecimal digits; undefined on a standby. */
-  readonly timeline: string | undefined;
-  /** undefined: there is no slot of that name. */
-  readonly slot:
-    | {
-        readonly active: boolean;
-        readonly activePid: string | undefined;
-        /** `reserved`, `extended`, `unreserved` or `lost`. */
-        readonly walStatus: string;
-        readonly retainedBytes: number;
-        /** What may still be written before the server may give it up; undefined: no limit is set. */
-        readonly safeBytes: number | undefined;
-        readonly invalidationReason: string | undefined;
-      }
-    | undefined;
-};
-
-/** What is remembered of a source from when its slot was made. */
-export type SourceIdentity = {
-  readonly systemIdentifier: string;
-  readonly timeline: string | undefined;
-};
+/** A look at a slot, and when it was taken by our monotonic clock. */
+export type TimedLook = SlotLook & { readonly atMs: number };
 
 export type BudgetVerdict = {
   readonly kind:
@@ -51,51 +28,17 @@ export type BudgetVerdict = {
 
 const WARN_SHARE = 0.5;
 
-/** Through JSON: `invalidation_reason` came with PostgreSQL 17. Since 13. */
-const LOOK = `
-  SELECT (SELECT c.system_identifier FROM pg_catalog.pg_control_system() AS c),
-    CASE WHEN NOT pg_catalog.pg_is_in_recovery()
-      THEN pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,
-    s.slot_name, s.active, s.active_pid, COALESCE(s.wal_status, 'lost'), s.safe_wal_size,
-    COALESCE(pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
-      ELSE pg_catalog.pg_current_wal_lsn() END, s.restart_lsn), 0)::pg_catalog.int8,
-    pg_catalog.to_jsonb(s) ->> 'invalidation_reason'
-  FROM (SELECT $1::pg_catalog.name AS wanted) AS w
-  LEFT JOIN pg_catalog.pg_replication_slots AS s ON s.slot_name = w.wanted`;
-
-/** Reads a slot; any role may. @throws CodedError */
-export async function lookAtSlot(ask: Ask, slot: string, nowMs: number): Promise<SlotLook> {
-  const [row] = await ask(LOOK, [slot]);
-  const [system, timeline, name, active, pid, status, safe, retained, reason] = row ?? [];
-  return {
-    atMs: nowMs,
-    systemIdentifier: system ?? "",
-    timeline: timeline ?? undefined,
-    slot:
-      name === null || name === undefined
-        ? undefined
-        : {
-            active: active === "t",
-            activePid: pid ?? undefined,
-            walStatus: status ?? "",
-            retainedBytes: Number(retained ?? 0),
-            safeBytes: safe === null || safe === undefined ? undefined : Number(safe),
-            invalidationReason: reason ?? undefined,
-          },
-  };
-}
-
 /**
  * What a look means. The source is never the one that suffers: at the budget the migration ends.
  * @param known undefined when the slot has not been made yet, so that its absence is fine
  * @param before an earlier look, for the rate
  */
 export function judgeBudget(
-  look: SlotLook,
+  look: TimedLook,
   the: {
     readonly slotName: string;
-    readonly known: SourceIdentity | undefined;
-    readonly before: SlotLook | undefined;
+    readonly known: SourceServer | undefined;
+    readonly before: TimedLook | undefined;
     readonly budgetBytes: number;
   },
 ): BudgetVerdict {
@@ -112,9 +55,8 @@ export function judgeBudget(
     const sentence = `the slot ${slotName} is gone${moved}: the log since then cannot be had any more; NEW needs a new copy`;
     return { kind: "lost", sentence, ...none };
   }
-  if (slot.walStatus === "lost" || slot.invalidationReason !== undefined) {
-    const why = slot.invalidationReason === undefined ? "" : ` (${slot.invalidationReason})`;
-    const sentence = `the source has given up the slot ${slotName}${why}: the log it needs is gone; NEW needs a new copy`;
+  if (slot.lostBecause !== undefined) {
+    const sentence = `the source has given up the slot ${slotName} (${slot.lostBecause}): the log it needs is gone; NEW needs a new copy`;
     return { kind: "lost", sentence, ...none };
   }
   if (known !== undefined && hasMoved(look, known)) {
@@ -125,7 +67,7 @@ export function judgeBudget(
 }
 
 function judgeSize(
-  slot: NonNullable<SlotLook["slot"]>,
+  slot: SlotState,
   bytesPerSecond: number | undefined,
   budgetBytes: number,
 ): BudgetVerdict {
@@ -156,13 +98,13 @@ function judgeSize(
 }
 
 /** A standby has no timeline of its own to tell. */
-function hasMoved(look: SlotLook, known: SourceIdentity): boolean {
+function hasMoved(look: SlotLook, known: SourceServer): boolean {
   return (
     known.timeline !== undefined && look.timeline !== undefined && known.timeline !== look.timeline
   );
 }
 
-function rateOf(look: SlotLook, before: SlotLook | undefined): number | undefined {
+function rateOf(look: TimedLook, before: TimedLook | undefined): number | undefined {
   if (before?.slot === undefined || look.slot === undefined) return undefined;
   const seconds = (look.atMs - before.atMs) / 1000;
   const grown = look.slot.retainedBytes - before.slot.retainedBytes;

@@ -1,9 +1,8 @@
 import { CodedError } from "../../base/errors.ts";
 import { WorkError } from "../../upstream/work-error.ts";
 import type { WorkSession } from "../../upstream/work-session.ts";
-import type { Ask } from "../read-shapes.ts";
+import { mayPass } from "../apply/apply-failure.ts";
 import { asking } from "../read-shapes.ts";
-import { tableKey } from "../table-shape.ts";
 import { SCHEMA_PART_SQL } from "./plan-schema.ts";
 import type { SchemaDeps, SchemaPlan, SchemaStatement } from "./plan-schema.ts";
 
@@ -99,7 +98,7 @@ async function applyOne(deps: ApplyDeps, statement: SchemaStatement): Promise<st
     });
     return undefined;
   } catch (error) {
-    if (!(error instanceof WorkError)) throw error;
+    if (!(error instanceof WorkError) || mayPass(error)) throw error;
     if (EXISTS.has(error.sqlstate)) {
       await record(deps, statement, "existed");
       return `it exists already: ${error.message}`;
@@ -182,48 +181,4 @@ function foreignKeyCheck(statement: SchemaStatement): SchemaStatement | undefine
     digest: `check ${statement.digest}`,
     what: `check of ${statement.what}`,
   };
-}
-
-/** Names by kind of what stands on a table, and whether it is in force. Since PostgreSQL 12. */
-const ATTACHED = `
-  WITH wanted AS (
-    SELECT c.oid, w.name AS key FROM pg_catalog.json_to_recordset($1::pg_catalog.json) AS w(schema text, name text)
-    JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
-    JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name)
-  SELECT n.nspname || '.' || t.relname, 'index ' || c.relname, i.indisvalid
-  FROM wanted AS w JOIN pg_catalog.pg_index AS i ON i.indrelid = w.oid JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-  JOIN pg_catalog.pg_class AS t ON t.oid = w.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
-  UNION ALL
-  SELECT n.nspname || '.' || t.relname, 'constraint ' || o.conname, o.convalidated
-  FROM wanted AS w JOIN pg_catalog.pg_constraint AS o ON o.conrelid = w.oid AND o.contype IN ('p', 'u', 'x', 'f', 'c')
-  JOIN pg_catalog.pg_class AS t ON t.oid = w.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
-  UNION ALL
-  SELECT n.nspname || '.' || t.relname, 'trigger ' || g.tgname, true
-  FROM wanted AS w JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = w.oid AND NOT g.tgisinternal AND g.tgname NOT LIKE 'twinwire%'
-  JOIN pg_catalog.pg_class AS t ON t.oid = w.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
-  ORDER BY 1, 2`;
-
-/** Sentences on what OLD's tables have and NEW's have not, or not in force; empty when all is there. */
-export async function validateSchema(
-  old: Ask,
-  fresh: Ask,
-  tables: SchemaDeps["tables"],
-): Promise<string[]> {
-  const read = async (ask: Ask, side: "source" | "target") =>
-    ask(ATTACHED, [JSON.stringify(tables.map((each) => each[side]))]);
-  const names = new Map(tables.map(({ source, target }) => [tableKey(source), tableKey(target)]));
-  const there = new Map(
-    (await read(fresh, "target")).map(([table, what, valid]) => [
-      `${table ?? ""} ${what ?? ""}`,
-      valid,
-    ]),
-  );
-  return (await read(old, "source")).flatMap(([table, what, valid]) => {
-    const target = names.get(table ?? "") ?? table ?? "";
-    const found = there.get(`${target} ${what ?? ""}`);
-    if (found === undefined) return [`${target} on NEW has no ${what ?? ""}, which OLD has`];
-    return valid === "t" && found !== "t"
-      ? [`${what ?? ""} of ${target} is not in force on NEW`]
-      : [];
-  });
 }

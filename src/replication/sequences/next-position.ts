@@ -97,7 +97,8 @@ function cyclePosition({ target, source, headroom, isLazy }: NextInput): NextPos
   return { ...idle, set: { lastValue: first + ahead, isCalled: true } };
 }
 
-function lastUsed({ lastValue, isCalled }: SequencePosition, increment: bigint): bigint {
+/** Handed out last, or the one before the first. */
+export function lastUsed({ lastValue, isCalled }: SequencePosition, increment: bigint): bigint {
   return isCalled ? lastValue : lastValue - increment;
 }
 

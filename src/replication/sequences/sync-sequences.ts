@@ -1,9 +1,10 @@
+import { WorkError } from "../../upstream/work-error.ts";
 import type { WorkSession } from "../../upstream/work-session.ts";
 import type { MappingInput } from "../mapping/mapping-input.ts";
 import type { TableMapping } from "../mapping/row-program.ts";
 import type { Direction } from "../names.ts";
-import { tableKey } from "../table-shape.ts";
-import { nextPosition } from "./next-position.ts";
+import { quoteLiteral, quoteTable, tableKey } from "../table-shape.ts";
+import { lastUsed, nextPosition } from "./next-position.ts";
 import type { NextPosition } from "./next-position.ts";
 import { denied, nameMap, pairSequences } from "./pair-sequences.ts";
 import type { SequencePair, SequenceProblem } from "./pair-sequences.ts";
@@ -15,8 +16,6 @@ export type SequenceMapping = {
   readonly direction: Direction;
   readonly input: MappingInput;
   readonly tables: readonly TableMapping[];
-  /** Schemas of OLD whose sequences travel although no column draws from them; those of the tables unless given. */
-  readonly schemas?: readonly string[] | undefined;
 };
 
 export type SequenceSync = {
@@ -25,7 +24,7 @@ export type SequenceSync = {
   readonly set: number;
   /** Those could not be brought in step. */
   readonly problems: readonly SequenceProblem[];
-  /** What is worth knowing: sequences near their end, and sessions that keep values of before. */
+  /** What is worth knowing: sequences behind their data or near their end, and sessions that keep values of before. */
   readonly warnings: readonly SequenceProblem[];
 };
 
@@ -51,11 +50,18 @@ export async function syncSequences(
   { headroom, final }: SyncOptions,
 ): Promise<SequenceSync> {
   const { paired, problems } = await pairedOf(source, target, mapping);
-  const data = final ? await extremes(source, target, paired) : new Map<number, bigint[]>();
+  const there = await extremesThere(target, paired, final);
+  const data = final
+    ? together(there, await extremes(source, paired, ({ sources }) => columnsOf(sources)))
+    : new Map<number, Extreme[]>();
   // What stands in the source may have moved while the target was read, never what is behind it.
   const moves = paired.map((pair) => ({
     pair,
-    next: nextOf(pair, data.get(pair.target.oid) ?? [], { headroom, final }),
+    next: nextOf(
+      pair,
+      (data.get(pair.target.oid) ?? []).map(({ value }) => value),
+      { headroom, final },
+    ),
   }));
   const failed: SequenceProblem[] = [];
   const due = moves.flatMap(({ pair, next }) => {
@@ -69,25 +75,9 @@ export async function syncSequences(
     looked: paired.length,
     set,
     problems: [...problems, ...failed],
-    warnings: moves.flatMap(({ pair, next }) => (next === undefined ? [] : warningsOf(pair, next))),
-  };
-}
-
-/** What would be in the way of bringing sequences in step, and which are near their end; changes nothing. */
-export async function checkSequences(
-  source: WorkSession,
-  target: WorkSession,
-  mapping: SequenceMapping,
-): Promise<Pick<SequenceSync, "problems" | "warnings">> {
-  const { paired, problems } = await pairedOf(source, target, mapping);
-  return {
-    problems: [
-      ...problems,
-      ...paired.flatMap((pair) => (pair.target.settable ? [] : [denied(pair.target, "UPDATE")])),
-    ],
-    warnings: paired.flatMap((pair) => {
-      const next = nextOf(pair, [], { headroom: 0, final: false });
-      return next === undefined ? [] : warningsOf(pair, next);
+    warnings: moves.flatMap(({ pair, next }) => {
+      if (next === undefined) return [];
+      return [...behindOf(pair, next, there.get(pair.target.oid) ?? []), ...warningsOf(pair, next)];
     }),
   };
 }
@@ -100,10 +90,11 @@ type Paired = {
 async function pairedOf(
   source: WorkSession,
   target: WorkSession,
-  { direction, input, tables, schemas }: SequenceMapping,
+  { direction, input, tables }: SequenceMapping,
 ): Promise<Paired> {
   const names = nameMap(input, tables, "forward");
-  const oldSchemas = schemas ?? [...new Set(tables.map((table) => table.source.schema))];
+  // Sequences that no column draws from travel with the schemas of the tables.
+  const oldSchemas = [...new Set(tables.map((table) => table.source.schema))];
   const newSchemas = [...new Set(oldSchemas.map((name) => names.schema(name)))];
   const isForward = direction === "forward";
   const tablesOf = (side: "source" | "target") => tables.map((table) => table[side]);
@@ -164,31 +155,56 @@ function furthest(
   )[0];
 }
 
-/** Values in the tables of both sides, by the target sequence's oid, where an index gives them at once. */
+/** The value furthest along in a column that draws from a sequence. */
+type Extreme = { readonly column: SequenceColumn; readonly value: bigint };
+
+type Extremes = ReadonlyMap<number, readonly Extreme[]>;
+
+/** Values in the tables of a side, by the target sequence's oid, where an index gives them at once. */
 async function extremes(
-  source: WorkSession,
+  session: WorkSession,
+  pairs: readonly SequencePair[],
+  of: (pair: SequencePair) => readonly SequenceColumn[],
+): Promise<Extremes> {
+  const asked = pairs.flatMap((pair) =>
+    of(pair)
+      .filter(({ isIndexed, range }) => isIndexed && range !== undefined)
+      .map((column) => ({ column, descends: pair.target.increment < 0n, oid: pair.target.oid })),
+  );
+  const found = await readExtremes(session, asked);
+  const data = new Map<number, Extreme[]>();
+  for (const [index, { oid, column }] of asked.entries()) {
+    const value = found[index];
+    if (value !== undefined) data.set(oid, [...(data.get(oid) ?? []), { column, value }]);
+  }
+  return data;
+}
+
+async function extremesThere(
   target: WorkSession,
   pairs: readonly SequencePair[],
-): Promise<ReadonlyMap<number, bigint[]>> {
-  const data = new Map<number, bigint[]>();
-  const collect = async (
-    session: WorkSession,
-    of: (pair: SequencePair) => readonly SequenceColumn[],
-  ): Promise<void> => {
-    const asked = pairs.flatMap((pair) =>
-      of(pair)
-        .filter(({ isIndexed, range }) => isIndexed && range !== undefined)
-        .map((column) => ({ column, descends: pair.target.increment < 0n, oid: pair.target.oid })),
-    );
-    const found = await readExtremes(session, asked);
-    for (const [index, { oid }] of asked.entries()) {
-      const value = found[index];
-      if (value !== undefined) data.set(oid, [...(data.get(oid) ?? []), value]);
-    }
-  };
-  await collect(source, ({ sources }) => sources.flatMap(({ columns }) => columns));
-  await collect(target, (pair) => pair.target.columns);
-  return data;
+  final: boolean,
+): Promise<Extremes> {
+  try {
+    return await extremes(target, pairs, (pair) => pair.target.columns);
+  } catch (error) {
+    // Only a warning hangs on it before the fence.
+    if (!final && error instanceof WorkError && error.sqlstate === DENIED) return new Map();
+    throw error;
+  }
+}
+
+const DENIED = "42501";
+
+function columnsOf(sequences: readonly SequenceState[]): readonly SequenceColumn[] {
+  return sequences.flatMap(({ columns }) => columns);
+}
+
+function together(some: Extremes, others: Extremes): Extremes {
+  const oids = [...some.keys(), ...others.keys()];
+  return new Map(
+    oids.map((oid) => [oid, [...(some.get(oid) ?? []), ...(others.get(oid) ?? [])] as const]),
+  );
 }
 
 /** Since PostgreSQL 9.4. The values' order is that of the sequences. */
@@ -214,6 +230,29 @@ async function setAll(
     ],
   });
   return due.length;
+}
+
+/** A value that is handed out next may stand in a row already: the source's sequence was behind, or the target's was set back. */
+function behindOf(
+  { target, name }: SequencePair,
+  { set }: NextPosition,
+  data: readonly Extreme[],
+): SequenceProblem[] {
+  const { position, cycles, increment, settable } = target;
+  if (position === undefined || cycles) return [];
+  const here = lastUsed((settable ? set : undefined) ?? position, increment);
+  return data.flatMap(({ column, value }) => {
+    const isBehind = increment > 0n ? value > here : value < here;
+    if (!isBehind || value < target.min || value > target.max) return [];
+    const where = `"${column.column}" of ${tableKey(column.table)}`;
+    return [
+      {
+        sequence: name,
+        message: `the sequence ${name} stands at ${here}, behind ${value} in ${where}: what it hands out next may stand there already`,
+        cure: `SELECT setval(${quoteLiteral(quoteTable(target))}, ${value})`,
+      },
+    ];
+  });
 }
 
 function warningsOf(

@@ -19,14 +19,12 @@ export type CopyProgress = {
   readonly tables: readonly TableProgress[];
   readonly rows: number;
   readonly bytes: number;
-  /** Since this process began to copy, pauses included. */
+  /** Since this process began to copy. */
   readonly rowsPerSecond: number;
-  readonly bytesPerSecond: number;
   /** From 0 to 1, by the tables' size on the source's disk. */
   readonly fraction: number;
   /** undefined before anything is known of the rate; 0 when all is copied. */
   readonly etaSeconds: number | undefined;
-  readonly paused: boolean;
 };
 
 /** How far the copy is, and how fast it has been since `begin`. */
@@ -46,7 +44,7 @@ export class CopyMeter {
     this.#before = this.#sums(this.#tables.map(tableProgress));
   }
 
-  progress(paused: boolean): CopyProgress {
+  progress(): CopyProgress {
     const tables = this.#tables.map(tableProgress);
     const sums = this.#sums(tables);
     const now = this.#clock.monotonicMs();
@@ -58,9 +56,7 @@ export class CopyMeter {
       tables,
       ...sums,
       rowsPerSecond: rate(sums.rows - this.#before.rows),
-      bytesPerSecond: rate(sums.bytes - this.#before.bytes),
       etaSeconds: left <= 0 ? 0 : fractionRate > 0 ? left / fractionRate : undefined,
-      paused,
     };
   }
 

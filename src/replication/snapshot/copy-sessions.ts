@@ -1,6 +1,6 @@
 import type { Logger } from "../../base/logger.ts";
-import { WorkError } from "../../upstream/work-error.ts";
 import type { WorkSession } from "../../upstream/work-session.ts";
+import { asReplica } from "../replica-role.ts";
 
 /** A copier's session with each database, opened when first used and again when it was lost. */
 export class CopySessions {
@@ -31,7 +31,8 @@ export class CopySessions {
   async target(): Promise<WorkSession> {
     if (this.#target?.over !== false) {
       this.#target = await this.#open.openTarget();
-      await this.#asReplica(this.#target);
+      if (!(await asReplica(this.#target)))
+        this.#logger.debug({}, "triggers of the target fire while tables are copied");
     }
     return this.#target;
   }
@@ -43,16 +44,6 @@ export class CopySessions {
 
   async close(): Promise<void> {
     await Promise.all([this.#source?.close(), this.#target?.close()]);
-  }
-
-  /** Triggers and foreign keys have done their work on the source. */
-  async #asReplica(session: WorkSession): Promise<void> {
-    try {
-      await session.execute("SET session_replication_role = replica");
-    } catch (error) {
-      if (!(error instanceof WorkError) || error.sqlstate !== "42501") throw error;
-      this.#logger.debug({}, "triggers of the target fire while tables are copied");
-    }
   }
 }
 

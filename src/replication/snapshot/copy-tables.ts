@@ -17,8 +17,8 @@ import { planTable, startTableAnew } from "./prepare-tables.ts";
 /** The copy of a stream's tables. */
 export type TableCopy = {
   /**
-   * Until every table is complete and the applier past all that their snapshots saw: the router is settled then. What has been done stays done, whenever it ends; may be run again after an error, unless
-   * `state.failure` is set.
+   * Until every table is complete and the applier past all that their snapshots saw: the router is settled then. What has been
+   * done stays done, whenever it ends; may be run again after an error, unless `state.failure` is set.
    * @throws CodedError, ApplyIncident, the signal's reason
    */
   run(signal: AbortSignal): Promise<void>;
@@ -69,7 +69,7 @@ export function copyTables(deps: CopyDeps): TableCopy {
       stop.signal.throwIfAborted();
       failpoint("snapshot.before_streaming");
     },
-    progress: () => meter.progress(deps.throttle.paused),
+    progress: () => meter.progress(),
   };
 }
 
@@ -148,7 +148,6 @@ async function runCopier(
   const copier = { deps, owner, sessions, pool, signal };
   try {
     for (;;) {
-      await deps.throttle.mayBegin(signal);
       const work = await pool.next(signal);
       if (work === undefined) return;
       try {

@@ -95,13 +95,6 @@ export async function ensurePublication(
   return drift;
 }
 
-export async function dropPublication(
-  session: WorkSession,
-  names: Pick<StreamNames, "publication">,
-): Promise<void> {
-  await session.execute(`DROP PUBLICATION IF EXISTS ${quoteIdent(names.publication)}`);
-}
-
 /** Without the tables that inherit from them, which are listed themselves; partitions are meant all the same. */
 function listOf(tables: readonly TableName[]): string {
   return tables.map((table) => `ONLY ${quoteTable(table)}`).join(", ");

@@ -1,4 +1,5 @@
 import { CodedError } from "../../base/errors.ts";
+import type { SourceServer } from "../../control/replication-record.ts";
 import { formatPosition, parseLsn } from "../../wire/position.ts";
 import type { Lsn } from "../../wire/position.ts";
 import type { Ask } from "../read-shapes.ts";
@@ -10,43 +11,53 @@ export type SlotState = {
   readonly database: string;
   /** The server's process that reads from it now. */
   readonly activePid: number | undefined;
-  /** As in `pg_replication_slots`, since PostgreSQL 13: with `lost` it is of no use any more. */
+  /** As in `pg_replication_slots`; undefined while it is being made. */
   readonly walStatus: "reserved" | "extended" | "unreserved" | "lost" | undefined;
-  /** Why it is lost, where the server says so. */
+  /** Why it is of no use any more, in the server's word; undefined while it is. */
   readonly lostBecause: string | undefined;
   readonly confirmedFlush: Lsn | undefined;
-  readonly restart: Lsn | undefined;
   /** What the server keeps for it. */
   readonly retainedBytes: number;
-  /** What may still be written before it is lost; undefined: no limit, or not known. */
-  readonly safeWalBytes: number | undefined;
+  /** What may still be written before the server may give it up; undefined: no limit is set. */
+  readonly safeBytes: number | undefined;
 };
 
-/** Since PostgreSQL 13. */
-function slotSql(name: string, serverVersion: number): string {
-  const why =
-    serverVersion >= 170_000
-      ? "invalidation_reason"
-      : serverVersion >= 160_000
-        ? "CASE WHEN conflicting THEN 'rows_removed' END"
-        : "NULL";
+/** A look at a slot and at the server it stands on. */
+export type SlotLook = SourceServer & {
+  /** undefined: there is no slot of that name. */
+  readonly slot: SlotState | undefined;
+};
+
+/** Through JSON: why a slot is lost came with PostgreSQL 16 and 17. One text, because a walsender takes no values. Since 13. */
+function lookSql(slot: string): string {
   return `
-    SELECT plugin, database, active_pid, wal_status, ${why}, confirmed_flush_lsn, restart_lsn,
-           pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery()
-             THEN pg_catalog.pg_last_wal_receive_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn),
-           safe_wal_size
-      FROM pg_catalog.pg_replication_slots WHERE slot_name = ${quoteLiteral(name)}`;
+    SELECT (SELECT c.system_identifier FROM pg_catalog.pg_control_system() AS c),
+      CASE WHEN NOT pg_catalog.pg_is_in_recovery()
+        THEN pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,
+      s.slot_name, s.plugin, s.database, s.active_pid, s.wal_status,
+      COALESCE(pg_catalog.to_jsonb(s) ->> 'invalidation_reason',
+        CASE WHEN pg_catalog.to_jsonb(s) ->> 'conflicting' = 'true' THEN 'rows_removed' END,
+        CASE WHEN s.wal_status = 'lost' THEN 'wal_removed' END),
+      s.confirmed_flush_lsn, s.safe_wal_size,
+      pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+        ELSE pg_catalog.pg_current_wal_lsn() END, s.restart_lsn)::pg_catalog.int8
+    FROM (SELECT ${quoteLiteral(slot)} AS wanted) AS w
+    LEFT JOIN pg_catalog.pg_replication_slots AS s ON s.slot_name = w.wanted`;
 }
 
-/** @returns undefined where there is none of this name */
-export async function readSlotState(
-  ask: Ask,
-  serverVersion: number,
-  name: string,
-): Promise<SlotState | undefined> {
-  const [row] = await ask(slotSql(name, serverVersion));
-  if (row === undefined) return undefined;
-  const [plugin, database, pid, walStatus, why, confirmed, restart, retained, safe] = row;
+/** Any role may, over any kind of connection. @throws CodedError, WorkError */
+export async function lookAtSlot(ask: Ask, slot: string): Promise<SlotLook> {
+  const [row = []] = await ask(lookSql(slot));
+  const [systemIdentifier, timeline, name, ...state] = row;
+  return {
+    systemIdentifier: systemIdentifier ?? "",
+    timeline: timeline ?? undefined,
+    slot: name === null || name === undefined ? undefined : slotOf(state),
+  };
+}
+
+function slotOf(row: readonly (string | null)[]): SlotState {
+  const [plugin, database, pid, walStatus, why, confirmed, safe, retained] = row;
   return {
     plugin: plugin ?? "",
     database: database ?? "",
@@ -54,9 +65,8 @@ export async function readSlotState(
     walStatus: (walStatus ?? undefined) as SlotState["walStatus"],
     lostBecause: why ?? undefined,
     confirmedFlush: parseLsn(confirmed ?? ""),
-    restart: parseLsn(restart ?? ""),
     retainedBytes: Math.max(0, Number(retained ?? 0)),
-    safeWalBytes: safe === null || safe === undefined ? undefined : Number(safe),
+    safeBytes: safe === null || safe === undefined ? undefined : Number(safe),
   };
 }
 
@@ -78,9 +88,8 @@ export function checkSlot(
     const what = `belongs to something else (plugin ${state.plugin}, database ${state.database})`;
     throw new CodedError("conflict", `the replication slot "${name}" ${what}`);
   }
-  if (state.walStatus === "lost" || state.lostBecause !== undefined) {
-    const why = state.lostBecause ?? "wal_removed";
-    const what = `is lost (${why}): the server has removed what was not applied yet`;
+  if (state.lostBecause !== undefined) {
+    const what = `is lost (${state.lostBecause}): the server has removed what was not applied yet`;
     throw new CodedError("slot_lost", `the replication slot "${name}" ${what}`);
   }
   const { confirmedFlush } = state;

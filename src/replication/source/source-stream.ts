@@ -11,7 +11,7 @@ import { WorkError } from "../../upstream/work-error.ts";
 import { formatPosition } from "../../wire/position.ts";
 import type { Lsn } from "../../wire/position.ts";
 import type { StreamNames } from "../names.ts";
-import { checkSlot, readSlotState } from "./slot-state.ts";
+import { checkSlot, lookAtSlot } from "./slot-state.ts";
 import { sourceError } from "./source-error.ts";
 import { SourceQueue } from "./source-queue.ts";
 import type { SourceStream } from "./source-transaction.ts";
@@ -121,8 +121,8 @@ async function findPlace(
   session: ReplicationSession,
   { names, target, from }: SourceOptions,
 ): Promise<Lsn> {
-  const state = await readSlotState(session.query, session.serverVersion, names.slot);
-  const acknowledged = checkSlot(state, names.slot, target.database, from);
+  const { slot } = await lookAtSlot(session.query, names.slot);
+  const acknowledged = checkSlot(slot, names.slot, target.database, from);
   const name = quoteLiteral(names.publication);
   const found = await session.query(
     `SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = ${name}`,

@@ -7,7 +7,10 @@ export type SourceValue = Buffer | null | typeof UNCHANGED;
 export { UNCHANGED };
 export type SourceRow = readonly SourceValue[];
 
-/** A table as the log describes it at that moment: what a Relation message says. */
+/**
+ * A table as the log describes it at that moment: what a Relation message says. Another object whenever anything of it has
+ * changed, and the same one otherwise.
+ */
 export type SourceRelation = TableName & {
   readonly oid: number;
   /** Those the log carries: generated ones are not among them before PostgreSQL 18. */
@@ -18,7 +21,6 @@ export type SourceRelation = TableName & {
     readonly isKey: boolean;
   }[];
   readonly identity: "default" | "nothing" | "full" | "index";
-  /** Another object whenever anything of it has changed, and the same one otherwise. */
 };
 
 export type SourceChange =

@@ -1,6 +1,4 @@
 import type { WorkSession } from "../../upstream/work-session.ts";
-import { UNCHANGED } from "../source/source-transaction.ts";
-import type { SourceRelation, SourceRow } from "../source/source-transaction.ts";
 import { quoteIdent, quoteTable, tableKey } from "../table-shape.ts";
 import type { RowProgram, TableMapping, ValueFit } from "./row-program.ts";
 
@@ -34,12 +32,12 @@ function watchedOf(reverse: RowProgram): readonly Watched[] {
 /**
  * Counts rows on NEW that no longer fit OLD: one statement for each table that has columns wider than they were, which reads
  * the whole table.
- * @param encoding of OLD, as `pg_encoding_to_char` calls it
+ * @param encoding of OLD, as its `server_encoding` calls it
  */
 export async function countMisfits(
   target: WorkSession,
   tables: readonly TableMapping[],
-  encoding = "UTF8",
+  encoding: string,
 ): Promise<MisfitCount> {
   const misfits: Misfit[] = [];
   const unasked: string[] = [];
@@ -67,47 +65,6 @@ export async function countMisfits(
     );
   }
   return { misfits, unasked };
-}
-
-/** Counts, at every write of NEW that is to go back, the values that cannot. */
-export class ReverseWatch {
-  readonly #counts = new Map<string, { reverse: RowProgram; watched: Watched; count: number }>();
-
-  /**
-   * What looks at the rows of one relation of NEW, before `BoundProgram.values`, which refuses some of what is counted here;
-   * undefined where everything fits.
-   * @param reverse the program that takes them back
-   */
-  watch(reverse: RowProgram, relation: SourceRelation): ((row: SourceRow) => void) | undefined {
-    const tests = watchedOf(reverse).flatMap((watched) => {
-      const place = relation.columns.findIndex(({ name }) => name === watched.column);
-      return place < 0 ? [] : [{ place, watched }];
-    });
-    if (tests.length === 0) return undefined;
-    return (row) => {
-      for (const { place, watched } of tests) {
-        const value = row[place];
-        if (value === undefined || value === UNCHANGED) continue;
-        const { fit } = watched;
-        const fits = value === null ? fit.refusesNull !== true : (fit.test?.(value) ?? true);
-        if (!fits) this.#add(reverse, watched);
-      }
-    };
-  }
-
-  /** Since the process began; one row may be counted more than once. */
-  get misfits(): readonly Misfit[] {
-    return [...this.#counts.values()].map(({ reverse, watched, count }) =>
-      misfitOf(reverse, watched, count),
-    );
-  }
-
-  #add(reverse: RowProgram, watched: Watched): void {
-    const key = JSON.stringify([tableKey(reverse.source), watched.column]);
-    const counted = this.#counts.get(key) ?? { reverse, watched, count: 0 };
-    counted.count++;
-    this.#counts.set(key, counted);
-  }
 }
 
 /** A database that is not in UTF-8 has no bytes for some characters. */
