@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,6 +11,7 @@ import type { EmbeddedPostgres } from "../src/cli/demo/embedded-postgres.ts";
 import { serverAccount } from "../src/cli/demo/postgres-binaries.ts";
 import type { Account } from "../src/cli/demo/postgres-binaries.ts";
 import { startTwinwire } from "../test/twinwire.ts";
+import { programPath } from "./program-path.ts";
 
 /** One way from the client to the same server. */
 export type Contender = {
@@ -63,15 +64,6 @@ export async function startContenders(
 
 export async function stopContenders(contenders: readonly Contender[]): Promise<void> {
   await Promise.all(contenders.map((each) => each.stop()));
-}
-
-/** Where a program lies; daemons are often outside of a user's path. */
-export function programPath(name: string): string | undefined {
-  const folders = (process.env["PATH"] ?? "").split(":");
-  return [...folders, "/usr/sbin", "/sbin", "/usr/local/sbin"]
-    .filter((folder) => folder !== "")
-    .map((folder) => join(folder, name))
-    .find((path) => existsSync(path));
 }
 
 function direct({ old }: Servers): Contender {

@@ -9,19 +9,16 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { startPostgres } from "../src/cli/demo/embedded-postgres.ts";
 import { comparingReport, measureComparing } from "./comparing.ts";
-import {
-  programPath,
-  startContenders,
-  startOrdinaryTwinwire,
-  stopContenders,
-} from "./contenders.ts";
+import { startContenders, startOrdinaryTwinwire, stopContenders } from "./contenders.ts";
 import type { Contender, Servers } from "./contenders.ts";
 import { readLargeResult } from "./large-result.ts";
 import type { Large, LargeRound, Small, SmallRound } from "./measurements.ts";
 import { fill, selectOnly } from "./pgbench.ts";
 import type { Pgbench, Setting } from "./pgbench.ts";
 import { cpuMicroseconds, idle, peakBytes, residentBytes, resetPeak } from "./process-usage.ts";
+import { programPath } from "./program-path.ts";
 import { report } from "./report.ts";
+import { progress, rotated } from "./rounds.ts";
 
 type Plan = {
   readonly rounds: number;
@@ -210,16 +207,6 @@ async function largeRound(
     peakBytes: peak,
     addedBytes: peak - resident,
   };
-}
-
-/** Another one goes first in every round. */
-function rotated<T>(list: readonly T[], by: number): T[] {
-  const start = by % Math.max(1, list.length);
-  return [...list.slice(start), ...list.slice(0, start)];
-}
-
-function progress(line: string): void {
-  process.stderr.write(`${line} …\n`);
 }
 
 const { values } = parseArgs({

@@ -94,10 +94,11 @@ export async function startServers(
   source: Major,
   target: Major,
   settings: Readonly<Record<string, string>> = {},
+  targetSettings: Readonly<Record<string, string>> = {},
 ): Promise<Servers> {
   const [from, to] = await Promise.all([
     startPostgres({ major: source, settings }),
-    startPostgres({ major: target }),
+    startPostgres({ major: target, settings: targetSettings }),
   ]);
   let count = 0;
   return {
