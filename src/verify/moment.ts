@@ -24,7 +24,8 @@ export type MomentDeps = {
  */
 export type MomentLocks = { readonly old: string; readonly fresh: string };
 
-const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/** Who waits for a lock waits while replication stands. */
+const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'";
 /** The first statement fixes the snapshot; the position is read after it. */
 const SNAPSHOT = "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text";
 const HERE = "SELECT pg_catalog.pg_current_wal_insert_lsn()";
@@ -32,6 +33,8 @@ const FIX = "SELECT 1";
 const TRIES = 10;
 /** An applier that has just ended is followed by another one. */
 const PAUSE_MS = 200;
+const MESSAGE =
+  "NEW could not be brought to a snapshot of OLD: it is too far behind, or replication does not run";
 /** How long the applier may take to get there. */
 const HOLD_MS = 30_000;
 
@@ -53,7 +56,7 @@ export async function beginMoment(
     await endMoment(deps);
     await sleep(PAUSE_MS);
   }
-  throw new CodedError("conflict", "NEW could not be brought to a snapshot of OLD");
+  throw new CodedError("conflict", MESSAGE);
 }
 
 /** Ends both transactions: nothing of them is kept. */

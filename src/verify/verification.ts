@@ -5,6 +5,7 @@ import { ApplyIncident } from "../replication/apply/row-writer.ts";
 import { openRowWriter } from "../replication/apply/write-rows.ts";
 import type { TableMapping } from "../replication/mapping/row-program.ts";
 import { OWN_SCHEMA, streamNames } from "../replication/names.ts";
+import { asReplica } from "../replication/replica-role.ts";
 import { tableKey } from "../replication/table-shape.ts";
 import { WorkError } from "../upstream/work-error.ts";
 import type { WorkSession } from "../upstream/work-session.ts";
@@ -116,12 +117,9 @@ function isOfTheTable(error: unknown): error is Error {
 
 async function repairDeps(moment: MomentDeps, open: VerificationDeps["open"]): Promise<RepairDeps> {
   const writer = await open("new");
-  try {
-    await writer.execute("SET session_replication_role = replica");
-  } catch (error) {
-    // Without it NEW's own foreign keys and triggers see what is written.
-    if (!(error instanceof WorkError)) throw error;
-  }
+  await writer.execute("SET lock_timeout = '5s'");
+  // Where it may not, NEW's own foreign keys and triggers see what is written.
+  await asReplica(writer);
   const { stream } = streamNames(moment.migration, "forward");
   return { moment, writer, writeRows: openRowWriter(), stream };
 }

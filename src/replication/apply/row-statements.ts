@@ -17,19 +17,21 @@ export function batchStatement(table: TargetTable, batch: Batch): RowStatement {
   if (first !== undefined && (batch.changes.length === 1 || table.columns.length === 0))
     return singleStatement(table, first, batch.shape);
   const expected = batch.changes.length;
-  const manyOf = (columns: readonly TargetColumn[], rowOf: (change: RowChange) => SourceRow) =>
-    columns.map((column, index) =>
-      arrayLiteral(
-        batch.changes.map((change) => known(rowOf(change)[index])),
-        column.type.inArrays ? column.type.delimiter : undefined,
-      ),
+  const arrayOf = (column: TargetColumn, valueOf: (change: RowChange) => SourceValue | undefined) =>
+    arrayLiteral(
+      batch.changes.map((change) => known(valueOf(change))),
+      column.type.inArrays ? column.type.delimiter : undefined,
     );
+  const keys = (): Buffer[] =>
+    table.key.map((column, index) => arrayOf(column, (change) => keyOf(change)[index]));
   switch (batch.kind) {
     case "insert": {
       const from = unnested(table.columns, "c", 0);
       return {
         sql: `INSERT INTO ${table.name} (${list(table.columns)})${table.overriding} SELECT ${from.values.join(", ")} FROM unnest(${from.parameters}) AS v(${from.names})`,
-        values: manyOf(table.columns, valuesOf),
+        values: table.columns.map((column, index) =>
+          arrayOf(column, (change) => valuesOf(change)[index]),
+        ),
         expected,
       };
     }
@@ -37,7 +39,7 @@ export function batchStatement(table: TargetTable, batch: Batch): RowStatement {
       const from = unnested(table.key, "k", 0);
       return {
         sql: `DELETE FROM ${table.itself} AS t USING unnest(${from.parameters}) AS v(${from.names}) WHERE ${keyJoin(table, from.values)}`,
-        values: manyOf(table.key, keyOf),
+        values: keys(),
         expected,
       };
     }
@@ -51,8 +53,10 @@ export function batchStatement(table: TargetTable, batch: Batch): RowStatement {
       return {
         sql: `UPDATE ${table.itself} AS t SET ${assignments(table, set, fresh.values)} FROM unnest(${parameters}) AS v(${names}) WHERE ${keyJoin(table, key.values)}${guards(set, fresh.values)}`,
         values: [
-          ...manyOf(table.key, keyOf),
-          ...manyOf(set, (change) => places.map((place) => valuesOf(change)[place] ?? null)),
+          ...keys(),
+          ...set.map((column, index) =>
+            arrayOf(column, (change) => valuesOf(change)[places[index] ?? -1]),
+          ),
         ],
         expected,
       };

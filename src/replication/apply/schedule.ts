@@ -120,8 +120,13 @@ function keysOf(change: RowChange): string[] {
   if (change.kind !== "insert") keys.push(textOf(change.key) ?? "");
   if (change.kind === "delete") return keys;
   const { values } = change;
-  const after = textOf(columnsOfKey.map((place) => values[place] ?? null));
-  if (after !== undefined && after !== keys[0]) keys.push(after);
+  // The log does not repeat a key that stays: then both are the same objects.
+  const stays =
+    change.kind === "update" && columnsOfKey.every((place, i) => values[place] === change.key[i]);
+  if (!stays) {
+    const after = textOf(columnsOfKey.map((place) => values[place] ?? null));
+    if (after !== undefined && after !== keys[0]) keys.push(after);
+  }
   for (let i = 0; i < columnsOfUnique.length; i++) {
     const value = textOf((columnsOfUnique[i] ?? []).map((place) => values[place] ?? null));
     if (value !== undefined) keys.push(`${i}\0\0${value}`);
@@ -146,9 +151,13 @@ function shapeOf(change: RowChange): string {
   let shape = "";
   for (let i = 0; i < keyOfColumn.length; i++) {
     const value = values[i] ?? null;
-    const before = key[keyOfColumn[i] ?? -1];
-    if (value === UNCHANGED) shape += "u";
-    else shape += Buffer.isBuffer(before) && value?.equals(before) === true ? "k" : "s";
+    if (value === UNCHANGED) {
+      shape += "u";
+      continue;
+    }
+    const place = keyOfColumn[i] ?? -1;
+    const before = place === -1 ? null : key[place];
+    shape += Buffer.isBuffer(before) && value?.equals(before) === true ? "k" : "s";
   }
   return shape;
 }
