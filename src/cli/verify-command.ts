@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { VerificationItem } from "../admin/ports.ts";
+import { causesOf } from "../divergence/report-rows.ts";
 import { printJson } from "./command.ts";
 import type { Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
@@ -90,14 +91,10 @@ function verificationText(
 }
 
 function causesText(tables: VerificationItem["tables"]): string {
-  const causes = tables.flatMap(({ name, causes: all }) =>
-    Object.entries(all).map(([cause, number]) => ({ name, cause, number })),
-  );
+  const causes = causesOf(tables);
   if (causes.length === 0) return "";
-  const sum = causes.reduce((total, { number }) => total + number, 0);
-  const lines = causes
-    .toSorted((a, b) => b.number - a.number)
-    .map(({ name, cause, number }) => `  ${count(number)} in ${name}: ${cause}\n`);
+  const sum = causes.reduce((total, each) => total + each.count, 0);
+  const lines = causes.map((each) => `  ${count(each.count)} in ${each.name}: ${each.cause}\n`);
   const verb = causes.length === 1 ? "cause explains" : "causes explain";
   return `\n${causes.length} ${verb} ${count(sum)} rows\n${lines.join("")}`;
 }

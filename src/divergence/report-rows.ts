@@ -25,19 +25,26 @@ export function rowBlocks(verification: ReportVerification): readonly Block[] {
   ];
 }
 
+/** How many rows of a table one cause explains, the most frequent first. */
+export function causesOf(
+  tables: ReportVerification["tables"],
+): readonly { readonly name: string; readonly cause: string; readonly count: number }[] {
+  return tables
+    .flatMap(({ name, causes }) =>
+      Object.entries(causes).map(([cause, count]) => ({ name, cause, count })),
+    )
+    .toSorted((a, b) => b.count - a.count);
+}
+
 function causeBlocks(tables: ReportVerification["tables"]): readonly Block[] {
-  const causes = tables.flatMap(({ name, causes: all }) =>
-    Object.entries(all).map(([cause, count]) => ({ name, cause, count })),
-  );
+  const causes = causesOf(tables);
   if (causes.length === 0) return [];
   return [
     heading(3, "Causes of rows that differ"),
     paragraph("`twinwire verify` names the rows."),
     table(
       ["rows", "table", "cause"],
-      causes
-        .toSorted((a, b) => b.count - a.count)
-        .map(({ name, cause, count }) => [String(count), name, cause]),
+      causes.map(({ name, cause, count }) => [String(count), name, cause]),
     ),
   ];
 }

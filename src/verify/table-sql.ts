@@ -1,5 +1,6 @@
+import { arrayLiteral } from "../replication/apply/array-literal.ts";
 import type { ColumnStep, RowProgram } from "../replication/mapping/row-program.ts";
-import { filterSql, fromTable } from "../replication/snapshot/copy-sql.ts";
+import { filterSql, fromTable, valueSql } from "../replication/snapshot/copy-sql.ts";
 import { rangeFinder } from "../replication/snapshot/key-order.ts";
 import { quoteIdent, quoteLiteral } from "../replication/table-shape.ts";
 import type { ColumnShape, TableShape } from "../replication/table-shape.ts";
@@ -105,7 +106,9 @@ function sideSql({ from, where, key, values }: Side): SideSql {
       const found = `(${keyColumns.join(", ")}) IN (SELECT ${casts.join(", ")} FROM unnest(${arrays.join(", ")}) AS v(${names.join(", ")}))`;
       return {
         sql: `SELECT ${[...keyTexts, ...values.map(asText)].join(", ")} ${from}${whereSql([...where, found])}`,
-        values: key.map((_, index) => textArray(keys.map((each) => each[index] ?? ""))),
+        values: key.map((_, index) =>
+          arrayLiteral(keys.map((each) => Buffer.from(each[index] ?? ""))),
+        ),
       };
     },
   };
@@ -114,21 +117,10 @@ function sideSql({ from, where, key, values }: Side): SideSql {
 /** A column as the log and COPY print it, read by the target's type where that is another one. */
 function oldValue(source: TableShape, step: ColumnStep, column: ColumnShape | undefined): string {
   const type = column?.type ?? "text";
-  switch (step.kind) {
-    case "constant":
-      return `${step.value === null ? "NULL" : quoteLiteral(step.value)}::${type}`;
-    case "convert": {
-      const value = `t.${quoteIdent(step.source)}`;
-      return step.with === "boolean_to_integer"
-        ? `${value}::pg_catalog.int4::${type}`
-        : `${value}::pg_catalog.text::pg_catalog.bool`;
-    }
-    case "copy": {
-      const value = `t.${quoteIdent(step.source)}`;
-      const isSame = source.columns.some((each) => each.name === step.source && each.type === type);
-      return isSame ? value : `${asText(value)}::${type}`;
-    }
-  }
+  const value = valueSql(step);
+  if (step.kind !== "copy") return `${value}::${type}`;
+  const isSame = source.columns.some((each) => each.name === step.source && each.type === type);
+  return isSame ? value : `${asText(value)}::${type}`;
 }
 
 /** As the type's output function prints it; NULL stays NULL. */
@@ -147,11 +139,6 @@ function sumOf(half: string): string {
 
 function whereSql(conditions: readonly string[]): string {
   return conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
-}
-
-function textArray(values: readonly string[]): string {
-  const quoted = values.map((value) => `"${value.replaceAll(/["\\]/g, "\\$&")}"`);
-  return `{${quoted.join(",")}}`;
 }
 
 /** Its order is that of its texts or numbers, whatever the collation of a side is. */

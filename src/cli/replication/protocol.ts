@@ -14,8 +14,11 @@ export type ToReplicator =
     }
   | (HoldQuestion & { readonly request: number })
   /** Verify tables of OLD, all where none are named, instead of what is being verified. */
-  | { readonly kind: "verify"; readonly tables: readonly string[]; readonly repair: boolean }
+  | ({ readonly kind: "verify" } & VerifyRequest)
   | { readonly kind: "stop" };
+
+/** Which tables are verified, all where none are named, and whether NEW's rows that differ are made what they are in OLD. */
+export type VerifyRequest = { readonly tables: readonly string[]; readonly repair: boolean };
 
 /** About a hold, which is named by a number. */
 export type HoldQuestion =

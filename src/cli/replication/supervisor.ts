@@ -14,7 +14,7 @@ import { NOT_VERIFIED } from "../../verify/verify-state.ts";
 import type { VerifyState } from "../../verify/verify-state.ts";
 import type { HeldReplication } from "./held-replication.ts";
 import { Holds } from "./held-replication.ts";
-import type { FromReplicator, ToReplicator } from "./protocol.ts";
+import type { FromReplicator, ToReplicator, VerifyRequest } from "./protocol.ts";
 
 const WORKER = fileURLToPath(new URL("./replication-worker.js", import.meta.url));
 /** It ends what it is doing within this, or is ended. */
@@ -23,9 +23,6 @@ const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 10_000;
 /** A process that has lived so long was not in trouble from the start. */
 const SETTLED_MS = 30_000;
-
-/** Which tables are verified, all where none are named, and whether NEW's rows that differ are made what they are in OLD. */
-type Wanted = Omit<Extract<ToReplicator, { kind: "verify" }>, "kind">;
 
 /** The replication of one migration, run in a process of its own so that its load is not in a client's way. */
 export type Replicator = {
@@ -42,7 +39,7 @@ export type Replicator = {
   /** Of the rows of both sides: what was asked for last. */
   readonly verification: VerifyState;
   /** Begins one, instead of one that runs. */
-  verify(what: Wanted): void;
+  verify(what: VerifyRequest): void;
   /** Has NEW stand still; undefined where that cannot be had. */
   hold(signal: AbortSignal): Promise<HeldReplication | undefined>;
 };
@@ -97,7 +94,7 @@ class Supervisor implements Replicator {
     return this.#verification;
   }
 
-  verify(what: Wanted): void {
+  verify(what: VerifyRequest): void {
     const detail = "It begins.";
     this.#verification = { ...NOT_VERIFIED, phase: "running", detail };
     this.#tell({ kind: "verify", ...what });

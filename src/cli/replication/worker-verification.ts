@@ -7,9 +7,8 @@ import type { AdminTarget } from "../../upstream/admin-client.ts";
 import { Verification } from "../../verify/verification.ts";
 import { NOT_VERIFIED } from "../../verify/verify-state.ts";
 import type { VerifyState } from "../../verify/verify-state.ts";
-import type { ToReplicator } from "./protocol.ts";
+import type { VerifyRequest } from "./protocol.ts";
 
-type Wanted = Omit<Extract<ToReplicator, { kind: "verify" }>, "kind">;
 type Targets = Readonly<Record<"old" | "new", AdminTarget>>;
 
 const STATE_MS = 250;
@@ -37,7 +36,7 @@ export class WorkerVerification {
   }
 
   /** Instead of what runs. */
-  async start(wanted: Wanted): Promise<void> {
+  async start(wanted: VerifyRequest): Promise<void> {
     const before = this.#running;
     const stop = new AbortController();
     const ended = this.#run(wanted, AbortSignal.any([stop.signal, this.#signal]), before);
@@ -46,7 +45,7 @@ export class WorkerVerification {
   }
 
   async #run(
-    wanted: Wanted,
+    wanted: VerifyRequest,
     signal: AbortSignal,
     before: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined,
   ): Promise<void> {
@@ -63,7 +62,7 @@ export class WorkerVerification {
   }
 
   /** @returns undefined when that was told already */
-  #prepared({ tables, repair }: Wanted): Verification | undefined {
+  #prepared({ tables, repair }: VerifyRequest): Verification | undefined {
     const mappings = this.#replication()?.mappings;
     const where = this.#where;
     if (mappings === undefined || where === undefined) {

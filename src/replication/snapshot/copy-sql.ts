@@ -87,7 +87,8 @@ export function copyInSql({ target, columns }: RowProgram): string {
   return `COPY ${quoteTable(target)} (${names}) FROM STDIN`;
 }
 
-function valueSql(step: ColumnStep): string {
+/** What COPY brings of a column, within `fromTable`. */
+export function valueSql(step: ColumnStep): string {
   switch (step.kind) {
     case "copy":
       return `t.${quoteIdent(step.source)}`;
